@@ -1,0 +1,7 @@
+import type { Migration } from 'kysely';
+import * as exchange from './0001-exchange.ts';
+
+/** Every migration by its number; expand-only, so that two versions of the broker can run side by side. */
+export const migrations: Record<string, Migration> = {
+  '0001-exchange': exchange,
+};

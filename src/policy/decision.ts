@@ -1,0 +1,64 @@
+/** The PDP's question and answer: plain data, so that both can be stored, replayed and explained. */
+
+/** What the policy is asked. Verified and registered facts only: no text of the agent is ever among them. */
+export type PolicyInput = {
+  /** Seconds since the epoch: the policy has no clock of its own. */
+  readonly now: number;
+  readonly agent: { readonly id: string; readonly environment: string | null };
+  readonly workload: {
+    readonly tenant: string;
+    readonly object: string;
+    readonly application: string;
+    readonly credential: string;
+    readonly roles: readonly string[];
+  };
+  readonly resource: {
+    readonly audience: string;
+    readonly environment: 'dev' | 'test' | 'prod';
+    readonly sensitivity: 'low' | 'moderate' | 'high' | 'critical';
+  };
+  /** Actions asked for, sorted, without duplicates, never empty. */
+  readonly scopes: readonly string[];
+  /** RFC 9396, as checked against the registry; empty array if none. */
+  readonly authorization_details: readonly Readonly<Record<string, unknown>>[];
+  /** Whether the caller proved possession of a key. */
+  readonly key_bound: boolean;
+};
+
+/** What an approval takes and what it opens; present exactly when the decision is `needs_approval`. */
+export type ApprovalTerms = {
+  /** Entra app roles `Approver.<group>`; holding one of them makes a person eligible. Sorted, never empty. */
+  readonly groups: readonly string[];
+  /** Distinct people needed, at least 1. */
+  readonly quorum: number;
+  /** How long the request waits for a decision, seconds. */
+  readonly pendingSeconds: number;
+  /** How long an approval waits to be picked up, seconds. */
+  readonly pickupSeconds: number;
+};
+
+/** The PDP's answer. */
+export type Decision = {
+  readonly decision: 'permit' | 'needs_approval' | 'deny';
+  /** The rule that decided, `default` when none matched. */
+  readonly rule: string;
+  /** Every rule that matched, sorted. */
+  readonly matched: readonly string[];
+  /** ASCII text that the agent may see. */
+  readonly publicReason: string;
+  /** For approvers, operators and the audit trail. */
+  readonly internalReason: string;
+  /** Longest life of one token, seconds, already capped for the environment. */
+  readonly tokenSeconds: number;
+  /** Longest life of the grant, seconds, at least `tokenSeconds`. */
+  readonly grantSeconds: number;
+  /** How many tokens may ever be minted under the grant; null: no limit but time. */
+  readonly maxTokens: number | null;
+  /** How long a person's denial holds, seconds. */
+  readonly denialHoldSeconds: number;
+  readonly approval: ApprovalTerms | null;
+  /** SHA-256 of the RFC 8785 form of the input, hex. */
+  readonly inputDigest: string;
+  /** Revision of the bundle that decided. */
+  readonly bundleRevision: string;
+};
