@@ -1,4 +1,4 @@
-import type { Migration } from 'kysely';
+import type { Migration } from 'kysely/migration';
 import * as exchange from './0001-exchange.ts';
 
 /** Every migration by its number; expand-only, so that two versions of the broker can run side by side. */

@@ -3,7 +3,7 @@
  * hashed, exported and verified is what was committed, byte for byte. No secret ever goes into `data`: an
  * assertion is named by its digest, a token by its `jti`, a person by tenant and object id.
  */
-import canonicalize from 'canonicalize';
+import { canonicalJson } from '../canonical-json.ts';
 
 /** Every event there is: one name per fact, past tense. */
 export type EventName =
@@ -77,7 +77,7 @@ export const eventColumns = (events: readonly AuditEvent[], at: Date): EventColu
     columns.agentIds.push(agentId);
     columns.bodies.push(
       Buffer.from(
-        canonicalize({
+        canonicalJson({
           ...data,
           v: BODY_VERSION,
           at: time,

@@ -1,0 +1,167 @@
+/** The one read of an exchange: what this agent's key already stands for, and which revisions are in force. */
+import type { Database, Statement } from '../storage/database.ts';
+import type { Terms } from './request-digest.ts';
+
+/** How a repeated exchange names its request. */
+export type RequestKey =
+  /** The agent's own idempotency key: `i:` and its `request_id`. Or `d:` and the request digest. */
+  | { readonly kind: 'own' | 'digest'; readonly value: string }
+  /** The broker's id of an earlier answer; only ever finds, and only within the agent. */
+  | { readonly kind: 'broker'; readonly value: string };
+
+export type RequestState = 'pending' | 'approved' | 'denied' | 'expired' | 'cancelled' | 'permitted';
+
+/** The current credential under a grant. */
+export type CurrentToken = {
+  readonly jti: string;
+  readonly kid: string;
+  readonly state: 'ACTIVE' | 'ROTATED' | 'REVOKED';
+  readonly issuedAt: Date;
+  readonly expiresAt: Date;
+};
+
+export type FoundGrant = {
+  readonly id: string;
+  readonly state: 'offered' | 'active' | 'ended';
+  readonly endedReason: 'expired' | 'revoked' | 'lapsed' | null;
+  readonly approverGroups: readonly string[];
+  readonly tokenSeconds: number;
+  /** Tokens that may still be minted; null: no limit but time. */
+  readonly tokensLeft: number | null;
+  readonly pickupUntil: Date;
+  readonly approvedUntil: Date;
+  readonly current: CurrentToken | null;
+};
+
+export type FoundRequest = {
+  readonly id: string;
+  readonly state: RequestState;
+  readonly requestDigest: string;
+  readonly terms: Terms;
+  readonly termsDigest: string;
+  readonly approvals: number;
+  readonly expiresAt: Date;
+  readonly grant: FoundGrant | null;
+};
+
+export type Found = {
+  /** The database's clock at the read: every comparison with a stored time uses it. */
+  readonly now: Date;
+  readonly registryRevision: number;
+  readonly policyRevision: string | null;
+  readonly request: FoundRequest | null;
+  /** The request whose denial by a person still holds for one of the scopes asked for. */
+  readonly deniedBy: string | null;
+};
+
+/** The primary key under which `request_keys` holds an own key or a digest. */
+export const storedKey = (key: RequestKey): string =>
+  key.kind === 'own' ? `i:${key.value}` : `d:${key.value}`;
+
+const FIND: Statement = {
+  name: 'find-request',
+  text: `
+select now() as now, f.registry_revision, f.policy_revision,
+  (select d.request_id from denials d
+    where d.agent_id = $1 and d.audience = $4 and d.scope = any($5::text[])
+      and d.lifted_at is null and d.held_until > now() limit 1) as denied_by,
+  r.id, r.state, r.request_digest, r.terms, r.terms_digest, r.approvals, r.expires_at,
+  g.id as grant_id, g.state as grant_state, g.ended_reason, g.approver_groups, g.token_seconds, g.tokens_left,
+  g.pickup_until, g.approved_until,
+  t.jti, t.kid, t.state as token_state, t.issued_at as token_issued_at, t.expires_at as token_expires_at
+from in_force f
+left join request_keys k on k.agent_id = $1 and k.key = $2
+left join access_requests r on r.id = coalesce(k.request_id, $3) and r.agent_id = $1
+left join grants g on g.request_id = r.id
+left join tokens t on t.jti = g.current_jti`,
+};
+
+type FindRow = {
+  now: Date;
+  registry_revision: number;
+  policy_revision: string | null;
+  denied_by: string | null;
+  id: string | null;
+  state: RequestState;
+  request_digest: string;
+  terms: Terms;
+  terms_digest: string;
+  approvals: number;
+  expires_at: Date;
+  grant_id: string | null;
+  grant_state: FoundGrant['state'];
+  ended_reason: FoundGrant['endedReason'];
+  approver_groups: string[];
+  token_seconds: number;
+  tokens_left: number | null;
+  pickup_until: Date;
+  approved_until: Date;
+  jti: string | null;
+  kid: string;
+  token_state: CurrentToken['state'];
+  token_issued_at: Date;
+  token_expires_at: Date;
+};
+
+const currentOf = (row: FindRow): CurrentToken | null =>
+  row.jti === null
+    ? null
+    : {
+        jti: row.jti,
+        kid: row.kid,
+        state: row.token_state,
+        issuedAt: row.token_issued_at,
+        expiresAt: row.token_expires_at,
+      };
+
+const grantOf = (row: FindRow): FoundGrant | null =>
+  row.grant_id === null
+    ? null
+    : {
+        id: row.grant_id,
+        state: row.grant_state,
+        endedReason: row.ended_reason,
+        approverGroups: row.approver_groups,
+        tokenSeconds: row.token_seconds,
+        tokensLeft: row.tokens_left,
+        pickupUntil: row.pickup_until,
+        approvedUntil: row.approved_until,
+        current: currentOf(row),
+      };
+
+const requestOf = (row: FindRow): FoundRequest | null =>
+  row.id === null
+    ? null
+    : {
+        id: row.id,
+        state: row.state,
+        requestDigest: row.request_digest,
+        terms: row.terms,
+        termsDigest: row.terms_digest,
+        approvals: row.approvals,
+        expiresAt: row.expires_at,
+        grant: grantOf(row),
+      };
+
+/** Reads what `key` stands for within the agent, and any denial that holds for what is asked now. */
+export const findRequest = async (
+  database: Database,
+  key: RequestKey,
+  asked: { readonly agentId: string; readonly audience: string; readonly scopes: readonly string[] },
+): Promise<Found> => {
+  const [row] = await database.query<FindRow>(FIND, [
+    asked.agentId,
+    key.kind === 'broker' ? null : storedKey(key),
+    key.kind === 'broker' ? key.value : null,
+    asked.audience,
+    asked.scopes,
+  ]);
+  if (row === undefined) throw new Error('the in_force row is missing');
+  return {
+    now: row.now,
+    registryRevision: row.registry_revision,
+    policyRevision: row.policy_revision,
+    request: requestOf(row),
+    deniedBy: row.denied_by,
+  };
+};

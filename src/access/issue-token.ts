@@ -1,0 +1,113 @@
+/**
+ * Delivering the current credential under a grant. `grants.current_jti` is moved by compare-and-set on the value
+ * that was read: of any number of callers one mints, the others find their statement empty, read again and answer
+ * with the winner's. The condition reads only the grant's own row, which a waiting statement reads afresh; the
+ * partial unique index on `tokens` is the backstop.
+ */
+import type { AuditEvent } from '../audit/event.ts';
+import type { Database, Statement } from '../storage/database.ts';
+import { type DecidedOn, GUARD, guardValues, tellFrom } from './guard.ts';
+import type { Minted } from './open-request.ts';
+
+/** `exp`: whole seconds, within the grant. */
+const EXPIRES_AT = `least(date_trunc('second', now()) + make_interval(secs => least($12::integer, g.token_seconds)),
+      date_trunc('second', g.approved_until))`;
+
+/** The last token a grant may mint takes the grant's end with it. */
+const MINT: Statement = {
+  name: 'mint-token',
+  text: `with ${GUARD}, moved as (
+  update grants g set current_jti = $10, state = 'active', tokens_left = g.tokens_left - 1,
+    approved_until = case when g.tokens_left = 1 then ${EXPIRES_AT} else g.approved_until end
+  from guard
+  where g.id = $8 and g.agent_id = guard.id and g.current_jti is not distinct from $9
+    and (g.state = 'active' or g.state = 'offered' and g.pickup_until > now())
+    and g.approved_until >= date_trunc('second', now()) + interval '1 second'
+    and (g.tokens_left is null or g.tokens_left > 0)
+  returning g.id, ${EXPIRES_AT} as expires_at
+), rotated as (
+  update tokens t set state = 'ROTATED', successor_jti = $10 from moved
+  where t.jti = $9 and t.state = 'ACTIVE'
+  returning t.jti
+), minted as (
+  insert into tokens (jti, grant_id, kid, state, issued_at, expires_at)
+  select $10, moved.id, $11, 'ACTIVE', date_trunc('second', now()), moved.expires_at
+  from moved left join rotated on true
+  returning issued_at, expires_at
+), ${tellFrom('minted')} select issued_at, expires_at from minted`,
+};
+
+export type Minting = {
+  readonly grantId: string;
+  /** The current credential that was read, which the new one succeeds; null at the first pick-up. */
+  readonly seenJti: string | null;
+  readonly jti: string;
+  readonly kid: string;
+  /** Longest life that policy allows now, seconds; the grant's own limit and end apply besides. */
+  readonly tokenSeconds: number;
+  readonly events: readonly AuditEvent[];
+};
+
+/** Mints the first token or the successor. Null: the grant moved, ended, or the guard failed; read again. */
+export const mintToken = async (
+  database: Database,
+  on: DecidedOn,
+  minting: Minting,
+): Promise<Minted | null> => {
+  const rows = await database.query<{ issued_at: Date; expires_at: Date }>(MINT, [
+    ...guardValues(on, minting.events, new Date()),
+    minting.grantId,
+    minting.seenJti,
+    minting.jti,
+    minting.kid,
+    minting.tokenSeconds,
+  ]);
+  return rows[0] === undefined ? null : { issuedAt: rows[0].issued_at, expiresAt: rows[0].expires_at };
+};
+
+const REDELIVER: Statement = {
+  name: 'redeliver-token',
+  text: `with ${GUARD}, live as (
+  select g.id from grants g, guard
+  where g.id = $8 and g.agent_id = guard.id and g.current_jti = $9 and g.state = 'active' and g.approved_until > now()
+  for share of g
+), ${tellFrom('live')} select id from live`,
+};
+
+/** Records that the current credential is handed out once more. False: it is no longer current; read again. */
+export const redeliverToken = async (
+  database: Database,
+  on: DecidedOn,
+  delivery: { readonly grantId: string; readonly jti: string; readonly events: readonly AuditEvent[] },
+): Promise<boolean> => {
+  const rows = await database.query<{ id: string }>(REDELIVER, [
+    ...guardValues(on, delivery.events, new Date()),
+    delivery.grantId,
+    delivery.jti,
+  ]);
+  return rows.length > 0;
+};
+
+/** What to do with a live grant whose current credential is `current` (null: none yet) at `now`. */
+export const nextDelivery = (
+  grant: {
+    readonly tokensLeft: number | null;
+    readonly tokenSeconds: number;
+    readonly approvedUntil: Date;
+    readonly current: { readonly issuedAt: Date; readonly expiresAt: Date } | null;
+  },
+  now: Date,
+): 'redeliver' | 'mint' | 'none' => {
+  const mayMint =
+    (grant.tokensLeft === null || grant.tokensLeft > 0) && grant.approvedUntil.getTime() - now.getTime() >= 1000;
+  if (grant.current === null) return mayMint ? 'mint' : 'none';
+  const { issuedAt, expiresAt } = grant.current;
+  const left = expiresAt.getTime() - now.getTime();
+  if (left > (expiresAt.getTime() - issuedAt.getTime()) / ROTATE_AT_FRACTION) return 'redeliver';
+  const successorEnds = Math.min(now.getTime() + grant.tokenSeconds * 1000, grant.approvedUntil.getTime());
+  if (mayMint && successorEnds - expiresAt.getTime() >= 1000) return 'mint';
+  return left > 0 ? 'redeliver' : 'none';
+};
+
+/** A credential is rendered again until a third of its life is left, then it is rotated. */
+const ROTATE_AT_FRACTION = 3;
