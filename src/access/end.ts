@@ -1,97 +1,110 @@
 /**
  * The edges that end things: a pending request expires, a grant expires, lapses or is revoked. Each is one statement
- * whose condition reads the row it changes, so it happens once, whoever notices first: a poll or the sweeper.
+ * whose condition reads the rows it changes, so it happens once, whoever notices first: a poll or the sweeper.
  */
-import type { AuditEvent } from '../audit/event.ts';
+import type { AuditEvent, JsonObject } from '../audit/event.ts';
 import { eventColumns } from '../audit/event.ts';
 import type { Database, Statement } from '../storage/database.ts';
 
+/** A request, with its grant where it has one. */
+export type Ending = { readonly requestId: string; readonly agentId: string; readonly grantId: string | null };
+
+/** Tells of those that the statement really ended: `ended` has their request ids. */
 const TELL = `
 told as (
   insert into audit_events (name, request_id, agent_id, body)
   select event.name, event.request_id, event.agent_id, event.body
-  from ended, unnest($2::text[], $3::text[], $4::text[], $5::bytea[]) as event (name, request_id, agent_id, body)
+  from ended join unnest($2::text[], $3::text[], $4::text[], $5::bytea[])
+    as event (name, request_id, agent_id, body) on event.request_id = ended.request_id
 )`;
 
-const EXPIRE_REQUEST: Statement = {
-  name: 'expire-request',
+const EXPIRE_REQUESTS: Statement = {
+  name: 'expire-requests',
   text: `with ended as (
   update access_requests set state = 'expired', decided_at = now()
-  where id = $1 and state = 'pending' and expires_at <= now()
-  returning id
-), ${TELL} select id from ended`,
+  where id = any($1::text[]) and state = 'pending' and expires_at <= now()
+  returning id as request_id
+), ${TELL} select request_id from ended`,
 };
 
-const END_GRANT: Record<'expired' | 'lapsed', Statement> = {
-  expired: {
-    name: 'expire-grant',
-    text: `with ended as (
+const EXPIRE_GRANTS: Statement = {
+  name: 'expire-grants',
+  text: `with ended as (
   update grants set state = 'ended', ended_reason = 'expired', ended_at = now()
-  where id = $1 and state = 'active' and approved_until <= now()
-  returning id
-), ${TELL} select id from ended`,
-  },
-  lapsed: {
-    name: 'lapse-grant',
-    text: `with ended as (
-  update grants set state = 'ended', ended_reason = 'lapsed', ended_at = now()
-  where id = $1 and state = 'offered' and least(pickup_until, approved_until) <= now()
-  returning id
-), ${TELL} select id from ended`,
-  },
+  where id = any($1::text[]) and state = 'active' and approved_until <= now()
+  returning request_id
+), ${TELL} select request_id from ended`,
 };
 
-const REVOKE_GRANT: Statement = {
-  name: 'revoke-grant',
+const LAPSE_GRANTS: Statement = {
+  name: 'lapse-grants',
+  text: `with ended as (
+  update grants set state = 'ended', ended_reason = 'lapsed', ended_at = now()
+  where id = any($1::text[]) and state = 'offered' and least(pickup_until, approved_until) <= now()
+  returning request_id
+), ${TELL} select request_id from ended`,
+};
+
+const REVOKE_GRANTS: Statement = {
+  name: 'revoke-grants',
   text: `with ended as (
   update grants set state = 'ended', ended_reason = 'revoked', ended_at = now()
-  where id = $1 and state <> 'ended'
-  returning id
+  where id = any($1::text[]) and state <> 'ended'
+  returning id, request_id
 ), revoked as (
   update tokens t set state = 'REVOKED' from ended where t.grant_id = ended.id and t.state <> 'REVOKED'
-), ${TELL} select id from ended`,
+), ${TELL} select request_id from ended`,
 };
 
 const end = async (
   database: Database,
   statement: Statement,
-  id: string,
-  event: AuditEvent,
-): Promise<boolean> => {
-  const { names, requestIds, agentIds, bodies } = eventColumns([event], new Date());
-  const rows = await database.query(statement, [id, names, requestIds, agentIds, bodies]);
-  return rows.length > 0;
+  endings: readonly Ending[],
+  told: { readonly name: AuditEvent['name']; readonly ids: readonly string[]; readonly data: JsonObject },
+): Promise<number> => {
+  const events = endings.map(
+    ({ requestId, agentId, grantId }): AuditEvent => ({
+      name: told.name,
+      requestId,
+      agentId,
+      data: grantId === null ? told.data : { ...told.data, grant_id: grantId },
+    }),
+  );
+  const { names, requestIds, agentIds, bodies } = eventColumns(events, new Date());
+  const rows = await database.query(statement, [told.ids, names, requestIds, agentIds, bodies]);
+  return rows.length;
 };
 
-/** Where a request or grant belongs; for the event. */
-export type Belonging = { readonly requestId: string; readonly agentId: string };
+const grantIds = (endings: readonly Ending[]): string[] => endings.flatMap(({ grantId }) => grantId ?? []);
 
-/** `pending -> expired`, if its time is over. Returns whether this call moved it. */
-export const expireRequest = (database: Database, of: Belonging): Promise<boolean> =>
-  end(database, EXPIRE_REQUEST, of.requestId, { name: 'request.expired', ...of, data: {} });
+/** `pending -> expired` for those whose time is over. Returns how many this call moved. */
+export const expireRequests = (database: Database, endings: readonly Ending[]): Promise<number> =>
+  end(database, EXPIRE_REQUESTS, endings, {
+    name: 'request.expired',
+    ids: endings.map(({ requestId }) => requestId),
+    data: {},
+  });
 
-/** `active -> ended(expired)` or `offered -> ended(lapsed)`, if its time is over. */
-export const endGrant = (
-  database: Database,
-  grantId: string,
-  reason: 'expired' | 'lapsed',
-  of: Belonging,
-): Promise<boolean> =>
-  end(database, END_GRANT[reason], grantId, {
+/** `active -> ended(expired)` for those whose time is over. Returns how many this call moved. */
+export const expireGrants = (database: Database, endings: readonly Ending[]): Promise<number> =>
+  end(database, EXPIRE_GRANTS, endings, {
     name: 'grant.ended',
-    ...of,
-    data: { grant_id: grantId, reason },
+    ids: grantIds(endings),
+    data: { reason: 'expired' },
+  });
+
+/** `offered -> ended(lapsed)` for those nobody picked up in time. Returns how many this call moved. */
+export const lapseGrants = (database: Database, endings: readonly Ending[]): Promise<number> =>
+  end(database, LAPSE_GRANTS, endings, {
+    name: 'grant.ended',
+    ids: grantIds(endings),
+    data: { reason: 'lapsed' },
   });
 
 /** Ends a grant before its time, its tokens with it. `cause` says for the trail why. */
-export const revokeGrant = (
-  database: Database,
-  grantId: string,
-  cause: string,
-  of: Belonging,
-): Promise<boolean> =>
-  end(database, REVOKE_GRANT, grantId, {
+export const revokeGrant = (database: Database, ending: Ending, cause: string): Promise<number> =>
+  end(database, REVOKE_GRANTS, [ending], {
     name: 'grant.ended',
-    ...of,
-    data: { grant_id: grantId, reason: 'revoked', cause },
+    ids: grantIds([ending]),
+    data: { reason: 'revoked', cause },
   });

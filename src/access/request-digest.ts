@@ -4,9 +4,7 @@
  */
 import { canonicalJson, digestOf, sha256 } from '../canonical-json.ts';
 import type { Decision } from '../policy/decision.ts';
-
-/** RFC 9396 details as they were checked against the registry. */
-export type AuthorizationDetails = readonly Readonly<Record<string, unknown>>[];
+import type { AuthorizationDetails } from '../registry/registry.ts';
 
 /** What an agent asks for, after defaults; the things that make two exchanges the same. */
 export type Asked = {

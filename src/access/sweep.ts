@@ -2,39 +2,39 @@
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import type { Database } from '../storage/database.ts';
-import { endGrant, expireRequest } from './end.ts';
+import { expireGrants, expireRequests, lapseGrants } from './end.ts';
 
 /** How often a replica looks; late by that much is only late in the lists and the trail. */
 const SWEEP_INTERVAL_MS = 1_000;
-/** Rows ended in one look, so that a backlog never holds the pool. */
-const SWEEP_BATCH = 100;
+/** Rows of a kind ended in one look, so that a backlog never holds the pool. */
+const SWEEP_BATCH = 1_000;
 
-type Due = { kind: 'request' | 'expired' | 'lapsed'; id: string; request_id: string; agent_id: string };
+type Due = { kind: 'request' | 'expired' | 'lapsed'; requestId: string; agentId: string; grantId: string | null };
 
 const findDue = async (database: Database): Promise<Due[]> => {
   const { rows } = await sql<Due>`
-    (select 'request' as kind, id, id as request_id, agent_id from access_requests
+    (select 'request' as kind, id as "requestId", agent_id as "agentId", null as "grantId" from access_requests
       where state = 'pending' and expires_at <= now() order by expires_at limit ${SWEEP_BATCH})
     union all
-    (select case state when 'offered' then 'lapsed' else 'expired' end, id, request_id, agent_id from grants
+    (select case state when 'offered' then 'lapsed' else 'expired' end, request_id, agent_id, id from grants
       where state <> 'ended' and approved_until <= now() order by approved_until limit ${SWEEP_BATCH})
     union all
-    (select 'lapsed', id, request_id, agent_id from grants
-      where state = 'offered' and pickup_until <= now() and approved_until > now()
-      order by approved_until limit ${SWEEP_BATCH})`.execute(database.db);
+    (select 'lapsed', request_id, agent_id, id from grants
+      where state = 'offered' and pickup_until <= now() and approved_until > now() limit ${SWEEP_BATCH})`.execute(
+    database.db,
+  );
   return rows;
 };
 
+const ENDERS = { request: expireRequests, expired: expireGrants, lapsed: lapseGrants } as const;
+
 /** Ends everything that is due now. Returns how many rows this call moved. */
 export const sweep = async (database: Database): Promise<number> => {
+  const due = await findDue(database);
   let moved = 0;
-  for (const due of await findDue(database)) {
-    const of = { requestId: due.request_id, agentId: due.agent_id };
-    const ended =
-      due.kind === 'request'
-        ? await expireRequest(database, of)
-        : await endGrant(database, due.id, due.kind, of);
-    if (ended) moved += 1;
+  for (const kind of ['request', 'expired', 'lapsed'] as const) {
+    const ofKind = due.filter((ending) => ending.kind === kind);
+    if (ofKind.length > 0) moved += await ENDERS[kind](database, ofKind);
   }
   return moved;
 };
@@ -43,18 +43,21 @@ export const sweep = async (database: Database): Promise<number> => {
 export const startSweeper = (database: Database, logger: Logger): { readonly stop: () => Promise<void> } => {
   let stopped = false;
   let looking: Promise<void> = Promise.resolve();
+  let timer: NodeJS.Timeout;
   const look = async (): Promise<void> => {
     try {
       await sweep(database);
     } catch (error) {
       logger.warn({ err: error }, 'sweep failed; retried');
     }
-    if (!stopped) timer = setTimeout(start, SWEEP_INTERVAL_MS);
+    if (!stopped) schedule();
   };
-  const start = (): void => {
-    looking = look();
+  const schedule = (): void => {
+    timer = setTimeout(() => {
+      looking = look();
+    }, SWEEP_INTERVAL_MS);
   };
-  let timer = setTimeout(start, SWEEP_INTERVAL_MS);
+  schedule();
   return {
     stop: async () => {
       stopped = true;

@@ -6,6 +6,9 @@ export type Sensitivity = 'low' | 'moderate' | 'high' | 'critical';
 /** A person or workload in Entra: tenant and object id together, never a name or a mail address. */
 export type Principal = { readonly tenant: string; readonly object: string };
 
+/** RFC 9396 `authorization_details`; each element has a `type` that its resource registers. */
+export type AuthorizationDetails = readonly Readonly<Record<string, unknown>>[];
+
 export type Agent = {
   /** Assigned by us, of a form that no Entra identifier has; `sub` and `client_id` of its tokens. */
   readonly id: string;
@@ -37,7 +40,7 @@ export type Resource = {
   /** The API's own Entra workload, with which it calls the broker; null if it never does. */
   readonly workload: Principal | null;
   /** Returns null when every element is of a registered type (RFC 9396 section 5), else what is wrong. */
-  readonly checkAuthorizationDetails: (details: readonly Readonly<Record<string, unknown>>[]) => string | null;
+  readonly checkAuthorizationDetails: (details: AuthorizationDetails) => string | null;
 };
 
 /** One revision of the registry, indexed for the exchange. Immutable: a change is a new snapshot. */

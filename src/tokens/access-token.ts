@@ -1,0 +1,42 @@
+/** The RFC 9068 access token: rendered from what the database holds, so it can be rendered again, the same. */
+import type { AuthorizationDetails } from '../registry/registry.ts';
+import type { Environment } from '../registry/registry.ts';
+import type { SigningKey } from './signing-keys.ts';
+
+export type AccessTokenClaims = {
+  readonly issuer: string;
+  /** `sub` and `client_id`: the agent's id, never an Entra identifier (RFC 9700 section 4.15). */
+  readonly agentId: string;
+  readonly audience: string;
+  readonly scopes: readonly string[];
+  readonly issuedAt: Date;
+  readonly expiresAt: Date;
+  readonly jti: string;
+  /** `txn`: the access request. */
+  readonly requestId: string;
+  readonly environment: Environment;
+  readonly authorizationDetails: AuthorizationDetails;
+};
+
+const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+const seconds = (time: Date): number => Math.floor(time.getTime() / 1000);
+
+/** Signs the access token as a compact JWS, `typ: at+jwt` (RFC 9068 section 2). */
+export const signAccessToken = (key: SigningKey, claims: AccessTokenClaims): string => {
+  const header = encode({ typ: 'at+jwt', alg: 'ES256', kid: key.kid });
+  const payload = encode({
+    iss: claims.issuer,
+    sub: claims.agentId,
+    client_id: claims.agentId,
+    aud: claims.audience,
+    scope: claims.scopes.join(' '),
+    iat: seconds(claims.issuedAt),
+    exp: seconds(claims.expiresAt),
+    jti: claims.jti,
+    txn: claims.requestId,
+    env: claims.environment,
+    ...(claims.authorizationDetails.length > 0 && { authorization_details: claims.authorizationDetails }),
+  });
+  const signed = `${header}.${payload}`;
+  return `${signed}.${key.sign(signed).toString('base64url')}`;
+};

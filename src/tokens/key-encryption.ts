@@ -1,0 +1,22 @@
+/** Private keys at rest: AES-256-GCM under the key encryption key, bound to the row they stand in. */
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+
+/** Encrypts `plaintext`; `context` (the row's identity) must be the same at decryption. */
+export const encryptKey = (keyEncryptionKey: Buffer, plaintext: Buffer, context: string): Buffer => {
+  const nonce = randomBytes(NONCE_BYTES);
+  const cipher = createCipheriv('aes-256-gcm', keyEncryptionKey, nonce).setAAD(Buffer.from(context));
+  const sealed = Buffer.concat([cipher.update(plaintext), cipher.final()]);
+  return Buffer.concat([nonce, cipher.getAuthTag(), sealed]);
+};
+
+/** Throws if the key encryption key or the context is another one, or the bytes were changed. */
+export const decryptKey = (keyEncryptionKey: Buffer, sealed: Buffer, context: string): Buffer => {
+  const nonce = sealed.subarray(0, NONCE_BYTES);
+  const decipher = createDecipheriv('aes-256-gcm', keyEncryptionKey, nonce)
+    .setAAD(Buffer.from(context))
+    .setAuthTag(sealed.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
+  return Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES + TAG_BYTES)), decipher.final()]);
+};
