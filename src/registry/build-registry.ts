@@ -1,0 +1,41 @@
+import { authorizationDetailsCheck } from './authorization-details.ts';
+import type { Agent, Principal, Registry, Resource } from './registry.ts';
+import type { AgentEntry, RegistryDocument, ResourceEntry } from './registry-schema.ts';
+
+const agentFrom = (entry: AgentEntry): Agent => ({
+  id: entry.id,
+  name: entry.name,
+  description: entry.description,
+  enabled: entry.enabled,
+  workload: entry.workload,
+  owners: entry.owners,
+  environment: entry.environment ?? null,
+  ceiling: new Map(entry.access.map(({ audience, scopes }) => [audience, new Set(scopes)])),
+});
+
+const resourceFrom = (entry: ResourceEntry): Resource => ({
+  audience: entry.audience,
+  name: entry.name,
+  description: entry.description,
+  enabled: entry.enabled,
+  environment: entry.environment,
+  sensitivity: entry.sensitivity,
+  scopes: new Map(Object.entries(entry.scopes)),
+  defaultScopes: entry.default_scopes,
+  workload: entry.workload ?? null,
+  checkAuthorizationDetails: authorizationDetailsCheck(entry.authorization_details),
+});
+
+const workloadKey = ({ tenant, object }: Principal): string => `${tenant}/${object}`;
+
+/** Indexes one revision for the exchange. `document` has passed the schema; `revision` 0 is a registry never applied. */
+export const buildRegistry = (revision: number, document: RegistryDocument): Registry => {
+  const agents = document.agents.map(agentFrom);
+  const byWorkload = new Map(agents.map((agent) => [workloadKey(agent.workload), agent]));
+  return {
+    revision,
+    agents: new Map(agents.map((agent) => [agent.id, agent])),
+    resources: new Map(document.resources.map(resourceFrom).map((resource) => [resource.audience, resource])),
+    agentOf: (workload) => byWorkload.get(workloadKey(workload)),
+  };
+};
