@@ -1,0 +1,101 @@
+/**
+ * The verifier as middleware. Works on Node's own request and response, which Express and Koa hand out too, so no
+ * framework is imported. The action behind it runs only with a verified token, which `accessTokenOf` gives.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { KeysUnavailable } from './issuer-keys.ts';
+import type { UseReporter } from './use-reporter.ts';
+import type { VerifiedAccessToken } from './verified-access-token.ts';
+import type { Verification, Verifier } from './verifier.ts';
+
+export type Protection = {
+  readonly verifier: Verifier;
+  /** What the action needs, space-separated. */
+  readonly scope: string;
+  /** Where uses are reported to; without it none are. */
+  readonly uses?: UseReporter;
+};
+
+/** What `protectKoa` needs of Koa's context. */
+export type KoaContext = { readonly req: IncomingMessage; readonly res: ServerResponse };
+
+/** Pause suggested to callers while the broker's keys cannot be read. */
+const RETRY_AFTER_SECONDS = 5;
+
+const tokens = new WeakMap<IncomingMessage, VerifiedAccessToken>();
+
+/** The token that let this request through. Throws if the request did not come through `protect`. */
+export const accessTokenOf = (request: IncomingMessage): VerifiedAccessToken => {
+  const token = tokens.get(request);
+  if (token === undefined) throw new Error('this request did not pass protect()');
+  return token;
+};
+
+const answer = (
+  response: ServerResponse,
+  { status, headers, body }: { status: number; headers: Record<string, string>; body: object },
+): void => {
+  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store', ...headers });
+  response.end(JSON.stringify(body));
+};
+
+/** Verifies the request; null when it was answered because the keys to judge it by cannot be read. */
+const verify = async (
+  { verifier, scope }: Protection,
+  { request, response }: { request: IncomingMessage; response: ServerResponse },
+): Promise<Verification | null> => {
+  try {
+    return await verifier.verify(request.headers.authorization, { scope });
+  } catch (error) {
+    if (!(error instanceof KeysUnavailable)) throw error;
+    const headers = { 'retry-after': String(RETRY_AFTER_SECONDS) };
+    answer(response, { status: 503, headers, body: { error: 'temporarily_unavailable' } });
+    return null;
+  }
+};
+
+/** Reports the use when its status is known; 'close' comes for broken connections too. */
+const reportAtEnd = (
+  uses: UseReporter | undefined,
+  response: ServerResponse,
+  use: { tokenId: string; outcome: 'allowed' | 'refused' },
+): void => {
+  if (uses !== undefined) response.once('close', () => uses.report({ ...use, status: response.statusCode }));
+};
+
+/** True when the request may go on; otherwise it is answered. */
+const admit = async (
+  protection: Protection,
+  exchange: { request: IncomingMessage; response: ServerResponse },
+): Promise<boolean> => {
+  const verification = await verify(protection, exchange);
+  if (verification === null) return false;
+  const { request, response } = exchange;
+  if ('token' in verification) {
+    const { token } = verification;
+    reportAtEnd(protection.uses, response, { tokenId: token.tokenId, outcome: 'allowed' });
+    tokens.set(request, token);
+    return true;
+  }
+  const { status, error, description, challenge, tokenId } = verification.refusal;
+  if (tokenId !== null) reportAtEnd(protection.uses, response, { tokenId, outcome: 'refused' });
+  const body = error === null ? {} : { error, error_description: description };
+  answer(response, { status, headers: { 'www-authenticate': challenge }, body });
+  return false;
+};
+
+/** Middleware for `node:http` and Express: `next` runs for a verified request, any other is answered. */
+export const protect =
+  (protection: Protection) =>
+  (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void): void => {
+    admit(protection, { request, response }).then((admitted) => {
+      if (admitted) next();
+    }, next);
+  };
+
+/** Middleware for Koa: the rest of the chain runs for a verified request, any other is answered. */
+export const protectKoa =
+  (protection: Protection) =>
+  async (context: KoaContext, next: () => Promise<unknown>): Promise<void> => {
+    if (await admit(protection, { request: context.req, response: context.res })) await next();
+  };

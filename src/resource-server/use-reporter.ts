@@ -1,0 +1,175 @@
+/**
+ * Tells the broker how its tokens were used (`POST {issuer}/token-use`), so that a trace ends where the action
+ * happened. Reporting must never slow or break the API: `report` only puts into a bounded queue, equal uses are
+ * counted in one entry, and an outage of the broker costs memory up to the bound and nothing else. A batch keeps its
+ * event ids until the broker acknowledges it, so a lost answer does not count a use twice.
+ */
+import { randomBytes } from 'node:crypto';
+
+/** One use of a token of this API. */
+export type TokenUse = {
+  /** The token's `jti`. */
+  readonly tokenId: string;
+  readonly outcome: 'allowed' | 'refused';
+  /** The HTTP status that the API answered. */
+  readonly status: number;
+};
+
+export type UseReporterOptions = {
+  /** The broker. */
+  readonly issuer: string;
+  /** The API's own Entra assertion for the broker, fresh at each call (MSAL caches it). */
+  readonly credential: () => Promise<string>;
+  /** Told when uses are lost or cannot be delivered; text for a log. */
+  readonly onProblem?: (problem: string, cause?: unknown) => void;
+  readonly fetch?: typeof fetch;
+  /** How long uses are collected before they are sent; 1,000 by default. */
+  readonly intervalMs?: number;
+  /** Most different uses that wait; beyond it new ones are dropped and counted. 10,000 by default. */
+  readonly capacity?: number;
+  /** Pause after the first failed delivery, doubled by each further one up to 30 s; 1,000 by default. */
+  readonly retryMs?: number;
+  /** Milliseconds since the epoch; for tests. */
+  readonly now?: () => number;
+};
+
+export type UseReporter = {
+  /** Queues one use. Never throws, never waits. */
+  readonly report: (use: TokenUse) => void;
+  /** Sends all that waits; resolves when it is delivered or the first delivery failed. */
+  readonly flush: () => Promise<void>;
+  /** Sends what waits once more and ends; what cannot be delivered then is lost and told. */
+  readonly stop: () => Promise<void>;
+};
+
+/** An element of the body of `/token-use`, in wire spelling. */
+type Entry = {
+  readonly event_id: string;
+  readonly jti: string;
+  readonly outcome: 'allowed' | 'refused';
+  readonly status: number;
+  readonly at: string;
+  count: number;
+};
+
+type Delivery = 'delivered' | 'refused' | 'failed';
+
+const INTERVAL_MS = 1_000;
+const CAPACITY = 10_000;
+const BATCH_SIZE = 200;
+const RETRY_MS = 1_000;
+const LAST_RETRY_MS = 30_000;
+const SEND_TIMEOUT_MS = 3_000;
+
+/** Answers that time, a new assertion or a recovered broker may change; any other 4xx means that the batch is wrong. */
+const isTransient = (status: number): boolean => status >= 500 || [401, 408, 421, 425, 429].includes(status);
+
+/** Starts a reporter. Its timers do not keep the process alive; `stop` it to deliver what waits. */
+export const createUseReporter = (options: UseReporterOptions): UseReporter => {
+  const now = options.now ?? Date.now;
+  const send = options.fetch ?? fetch;
+  const capacity = options.capacity ?? CAPACITY;
+  const onProblem = options.onProblem ?? (() => {});
+  const waiting = new Map<string, Entry>();
+  let batch: readonly Entry[] = [];
+  let flushing: Promise<void> | null = null;
+  let timer: NodeJS.Timeout | null = null;
+  let failures = 0;
+  let dropped = 0;
+  let stopped = false;
+
+  const deliver = async (entries: readonly Entry[]): Promise<Delivery> => {
+    try {
+      const response = await send(`${options.issuer}/token-use`, {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${await options.credential()}`,
+          'content-type': 'application/json',
+        },
+        body: JSON.stringify(entries),
+        redirect: 'error',
+        signal: AbortSignal.timeout(SEND_TIMEOUT_MS),
+      });
+      await response.body?.cancel();
+      if (response.ok) return 'delivered';
+      onProblem(`the broker answered a report of token uses with status ${response.status}`);
+      return isTransient(response.status) ? 'failed' : 'refused';
+    } catch (cause) {
+      onProblem('token uses could not be reported', cause);
+      return 'failed';
+    }
+  };
+
+  const takeBatch = (): readonly Entry[] => {
+    const taken = [...waiting].slice(0, BATCH_SIZE);
+    for (const [key] of taken) waiting.delete(key);
+    return taken.map(([, entry]) => entry);
+  };
+
+  const flushAll = async (): Promise<void> => {
+    for (;;) {
+      if (batch.length === 0) batch = takeBatch();
+      if (batch.length === 0) return;
+      const delivery = await deliver(batch);
+      if (delivery === 'failed') {
+        failures += 1;
+        return;
+      }
+      if (delivery === 'refused') onProblem(`${batch.length} reports of token uses are lost: refused`);
+      batch = [];
+      failures = 0;
+    }
+  };
+
+  const flush = (): Promise<void> => {
+    flushing ??= flushAll().finally(() => {
+      flushing = null;
+      schedule();
+    });
+    return flushing;
+  };
+
+  const schedule = (): void => {
+    if (stopped || timer !== null || (waiting.size === 0 && batch.length === 0)) return;
+    const retry = Math.min((options.retryMs ?? RETRY_MS) * 2 ** (failures - 1), LAST_RETRY_MS);
+    timer = setTimeout(
+      () => {
+        timer = null;
+        void flush();
+      },
+      failures === 0 ? (options.intervalMs ?? INTERVAL_MS) : retry,
+    );
+    timer.unref();
+  };
+
+  const report = ({ tokenId, outcome, status }: TokenUse): void => {
+    const key = `${outcome} ${status} ${tokenId}`;
+    const equal = waiting.get(key);
+    if (equal !== undefined) {
+      equal.count += 1;
+      return;
+    }
+    if (stopped || waiting.size >= capacity) {
+      if (dropped === 0) onProblem('token uses are being dropped: the queue is full or stopped');
+      dropped += 1;
+      return;
+    }
+    const event_id = `use_${randomBytes(16).toString('base64url')}`;
+    const at = new Date(now()).toISOString();
+    waiting.set(key, { event_id, jti: tokenId, outcome, status, at, count: 1 });
+    if (flushing === null) schedule();
+  };
+
+  const stop = async (): Promise<void> => {
+    stopped = true;
+    if (timer !== null) clearTimeout(timer);
+    timer = null;
+    // The flush under way may have begun before the last uses came.
+    await flushing;
+    await flush();
+    const lost = waiting.size + batch.length + dropped;
+    if (lost > 0) onProblem(`${lost} reports of token uses are lost`);
+  };
+
+  return { report, flush, stop };
+};

@@ -1,0 +1,139 @@
+/**
+ * The policy enforcement point of an API: accepts an access token of one issuer for one audience and one action, as
+ * RFC 9068 section 4 and RFC 6750 demand. Nothing of the token is believed before its signature is verified, and
+ * whatever is not positively good is refused.
+ */
+import { errors, type JWTPayload, jwtVerify } from 'jose';
+import { createIssuerKeys } from './issuer-keys.ts';
+import { type Refusal, type RefusalReason, refuse } from './refusal.ts';
+import { checkClaims, type VerifiedAccessToken } from './verified-access-token.ts';
+
+export type VerifierOptions = {
+  /** The broker, byte for byte as in its metadata (RFC 8414), without a trailing slash. */
+  readonly issuer: string;
+  /** This API's name in the broker's registry, such as `api://knowledge.prod`. */
+  readonly audience: string;
+  /** Where the keys are; `{issuer}/jwks` by default. */
+  readonly jwksUri?: string;
+  /** What the broker signs with for this API; `['ES256']` by default. A token cannot choose beyond it. */
+  readonly algorithms?: readonly ('ES256' | 'RS256')[];
+  /** Clock difference to the broker that is forgiven; 5 by default. */
+  readonly clockToleranceSeconds?: number;
+  /** How long known keys stay good while the broker cannot be reached; one hour by default. */
+  readonly staleKeysSeconds?: number;
+  /** For a broker behind a private authority or a proxy: a `fetch` that knows the way. */
+  readonly fetch?: typeof fetch;
+  /** Milliseconds since the epoch; for tests. */
+  readonly now?: () => number;
+};
+
+/** The outcome of a check: a token to go on with, or a refusal to answer with. */
+export type Verification = { readonly token: VerifiedAccessToken } | { readonly refusal: Refusal };
+
+export type Verifier = {
+  readonly audience: string;
+  /**
+   * Checks the value of an `Authorization` header against what the action needs (scopes, space-separated).
+   * Throws `KeysUnavailable` when the broker's keys cannot be had: that is a 503, never a verdict on the token.
+   */
+  readonly verify: (
+    authorization: string | undefined,
+    demand: { readonly scope: string },
+  ) => Promise<Verification>;
+};
+
+const CLOCK_TOLERANCE_SECONDS = 5;
+const STALE_KEYS_SECONDS = 3_600;
+/** Four times a token with every claim; a larger one is refused before any work is done on it. */
+const MAX_TOKEN_BYTES = 8_192;
+
+/** RFC 6750 section 2.1; the scheme in any case (RFC 9110 section 11.1). */
+const BEARER = /^bearer +([A-Za-z0-9\-._~+/]+=*) *$/i;
+
+/** A signature check alone accepts several spellings of one token (padding, unused bits); only the canonical one passes. */
+const isCanonicalJws = (token: string): boolean => {
+  const parts = token.split('.');
+  return (
+    parts.length === 3 &&
+    parts.every((part) => part !== '' && Buffer.from(part, 'base64url').toString('base64url') === part)
+  );
+};
+
+const parseBearer = (authorization: string | undefined): { token: string } | { reason: RefusalReason } => {
+  if (authorization === undefined || !/^bearer(?: |$)/i.test(authorization)) return { reason: 'no_token' };
+  const token = BEARER.exec(authorization)?.[1];
+  if (token === undefined) return { reason: 'malformed_header' };
+  if (token.length > MAX_TOKEN_BYTES || !isCanonicalJws(token)) return { reason: 'malformed_token' };
+  return { token };
+};
+
+/** jose checks signature, type, issuer, audience and time in this order. */
+const reasonOf = (error: unknown): RefusalReason => {
+  if (error instanceof errors.JWTExpired) return 'expired';
+  if (error instanceof errors.JWTClaimValidationFailed) {
+    if (error.claim === 'typ') return 'type';
+    if (error.claim === 'iss') return 'issuer';
+    return error.claim === 'aud' ? 'audience' : 'claims';
+  }
+  if (error instanceof errors.JOSEAlgNotAllowed) return 'algorithm';
+  if (error instanceof errors.JWKSNoMatchingKey) return 'unknown_key';
+  if (error instanceof errors.JWSSignatureVerificationFailed) return 'signature';
+  if (error instanceof errors.JOSEError) return 'malformed_token';
+  throw error;
+};
+
+/** Makes the verifier of one API. It reads the broker's keys at the first use, not here. */
+export const createVerifier = (options: VerifierOptions): Verifier => {
+  const { issuer, audience } = options;
+  const now = options.now ?? Date.now;
+  const algorithms = options.algorithms ?? ['ES256'];
+  const clockTolerance = options.clockToleranceSeconds ?? CLOCK_TOLERANCE_SECONDS;
+  const keys = createIssuerKeys({
+    jwksUri: options.jwksUri ?? `${issuer}/jwks`,
+    algorithms,
+    fetch: options.fetch ?? fetch,
+    now,
+    staleSeconds: options.staleKeysSeconds ?? STALE_KEYS_SECONDS,
+  });
+
+  const verifySignature = async (
+    token: string,
+  ): Promise<{ claims: JWTPayload } | { reason: RefusalReason; tokenId: string | null }> => {
+    try {
+      const { payload } = await jwtVerify(token, keys, {
+        algorithms: [...algorithms],
+        typ: 'at+jwt',
+        issuer,
+        audience,
+        clockTolerance,
+        currentDate: new Date(now()),
+      });
+      return { claims: payload };
+    } catch (error) {
+      // An expired token got this far because it is the issuer's and for this API: its use is worth reporting.
+      const jti = error instanceof errors.JWTExpired ? error.payload.jti : null;
+      return { reason: reasonOf(error), tokenId: typeof jti === 'string' ? jti : null };
+    }
+  };
+
+  const verify: Verifier['verify'] = async (authorization, { scope }) => {
+    const refused = (reason: RefusalReason, tokenId: string | null = null): Verification => ({
+      refusal: refuse(reason, { realm: audience, scope, tokenId }),
+    });
+    const presented = parseBearer(authorization);
+    if ('reason' in presented) return refused(presented.reason);
+    const verified = await verifySignature(presented.token);
+    if ('reason' in verified) return refused(verified.reason, verified.tokenId);
+    const checked = checkClaims(verified.claims, {
+      audience,
+      latestIssue: Math.floor(now() / 1000) + clockTolerance,
+    });
+    if ('reason' in checked) return refused(checked.reason);
+    const { token } = checked;
+    if (!scope.split(' ').every((action) => token.scopes.includes(action))) {
+      return refused('insufficient_scope', token.tokenId);
+    }
+    return { token };
+  };
+  return { audience, verify };
+};

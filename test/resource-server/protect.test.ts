@@ -1,0 +1,119 @@
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import Koa from 'koa';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import {
+  accessTokenOf,
+  createVerifier,
+  type Protection,
+  protect,
+  protectKoa,
+  type TokenUse,
+} from '../../src/resource-server/index.ts';
+import { AUDIENCE, json, type LocalIssuer, startIssuer } from './local-issuer.ts';
+
+let local: LocalIssuer;
+let server: Server | undefined;
+let uses: TokenUse[];
+let reported: () => void;
+let protection: Protection;
+
+beforeEach(async () => {
+  local = await startIssuer();
+  uses = [];
+  reported = () => {};
+  const report = (use: TokenUse): void => {
+    uses.push(use);
+    reported();
+  };
+  protection = {
+    verifier: createVerifier({ issuer: local.issuer, audience: AUDIENCE }),
+    scope: 'articles.read',
+    uses: { report, flush: async () => {}, stop: async () => {} },
+  };
+});
+afterEach(async () => {
+  server?.closeAllConnections();
+  server?.close();
+  await local.close();
+});
+
+const listen = async (listener: RequestListener): Promise<string> => {
+  const started = createServer(listener);
+  server = started;
+  await new Promise<void>((resolve) => started.listen(0, '127.0.0.1', resolve));
+  return `http://127.0.0.1:${(started.address() as AddressInfo).port}/`;
+};
+const usesReported = (count: number): Promise<void> =>
+  new Promise((resolve) => {
+    reported = () => uses.length >= count && resolve();
+    reported();
+  });
+const bearer = async (
+  claims: Record<string, unknown> = {},
+): Promise<{ headers: { authorization: string } }> => ({
+  headers: { authorization: `Bearer ${await local.sign(claims)}` },
+});
+
+const plain: RequestListener = (request, response) => {
+  protect(protection)(request, response, (error) => {
+    if (error !== undefined) response.writeHead(500).end();
+    else response.writeHead(201).end(`hello ${accessTokenOf(request).agent}`);
+  });
+};
+const koa = (): RequestListener => {
+  const app = new Koa();
+  app.use(protectKoa(protection));
+  app.use((context) => {
+    context.status = 201;
+    context.body = `hello ${accessTokenOf(context.req).agent}`;
+  });
+  return app.callback();
+};
+
+describe.each([
+  ['node:http', () => plain],
+  ['koa', koa],
+])('behind %s', (_name, listener) => {
+  it('lets a verified request through with its token, and reports the status that the API answered', async () => {
+    const answer = await fetch(await listen(listener()), await bearer());
+    expect([answer.status, await answer.text()]).toEqual([201, 'hello support-agent']);
+    await usesReported(1);
+    expect(uses).toEqual([{ tokenId: 'tok_0000000000000000000000', outcome: 'allowed', status: 201 }]);
+  });
+
+  it('answers a request without a token with a bare challenge, and has nothing to report', async () => {
+    const url = await listen(listener());
+    const answer = await fetch(url);
+    expect(answer.status).toBe(401);
+    expect(answer.headers.get('www-authenticate')).toBe('Bearer realm="api://knowledge.prod"');
+    expect(await answer.json()).toEqual({});
+    await fetch(url, { headers: { authorization: 'Bearer x.y.z' } });
+    await fetch(url, await bearer());
+    await usesReported(1);
+    expect(uses.map((use) => use.outcome)).toEqual(['allowed']);
+  });
+
+  it('answers 403 to a token for another action, and reports the refusal', async () => {
+    const answer = await fetch(await listen(listener()), await bearer({ scope: 'articles.write' }));
+    expect(answer.status).toBe(403);
+    expect(answer.headers.get('cache-control')).toBe('no-store');
+    expect(await answer.json()).toMatchObject({ error: 'insufficient_scope' });
+    await usesReported(1);
+    expect(uses).toEqual([{ tokenId: 'tok_0000000000000000000000', outcome: 'refused', status: 403 }]);
+  });
+
+  it('answers 503 while the keys cannot be read', async () => {
+    local.answer('/jwks', json(500, {}));
+    const answer = await fetch(await listen(listener()), await bearer());
+    expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '5']);
+  });
+});
+
+it('gives no token of a request that did not pass', async () => {
+  const url = await listen((request, response) => {
+    expect(() => accessTokenOf(request)).toThrow('did not pass protect()');
+    response.end();
+  });
+  expect((await fetch(url)).status).toBe(200);
+});
