@@ -1,0 +1,86 @@
+/** Spells an outcome for the wire: RFC 8693 section 2.2, RFC 8628 section 3.5, RFC 6749 section 5.2. */
+import { meaningOf } from '../reasons.ts';
+import { signAccessToken } from '../tokens/access-token.ts';
+import type { SigningKey } from '../tokens/signing-keys.ts';
+import type { Issued, Outcome, Pending, Refused } from './outcome.ts';
+
+export type Answer = {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Readonly<Record<string, unknown>>;
+};
+
+export type AnswerParts = {
+  readonly issuer: string;
+  /** Where approvers work; pending answers name the request's page there. */
+  readonly consoleUrl: string;
+  readonly signingKey: () => SigningKey;
+};
+
+/** RFC 6749 section 5.2: what error_description may hold. */
+const descriptionText = (text: string): string => text.replaceAll(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '?');
+
+const answerIssued = (parts: AnswerParts, outcome: Issued): Answer => ({
+  status: 200,
+  headers: {},
+  body: {
+    access_token: signAccessToken(parts.signingKey(), {
+      issuer: parts.issuer,
+      environment: outcome.resource.environment,
+      audience: outcome.resource.audience,
+      ...outcome,
+    }),
+    issued_token_type: outcome.issuedTokenType,
+    token_type: 'Bearer',
+    expires_in: Math.max(0, Math.floor((outcome.expiresAt.getTime() - outcome.now.getTime()) / 1000)),
+    scope: outcome.scopes.join(' '),
+    request_id: outcome.requestId,
+    ...(outcome.authorizationDetails.length > 0 && { authorization_details: outcome.authorizationDetails }),
+  },
+});
+
+const answerPending = (parts: AnswerParts, outcome: Pending): Answer => {
+  const page = `${parts.consoleUrl}/approvals/${outcome.requestId}`;
+  return {
+    status: 400,
+    headers: { 'Retry-After': String(outcome.intervalSeconds) },
+    body: {
+      error: outcome.early ? 'slow_down' : 'authorization_pending',
+      error_description: `${outcome.requestId} waits for approval at ${page} : repeat the same request every ${outcome.intervalSeconds} seconds`,
+      request_id: outcome.requestId,
+      interval: outcome.intervalSeconds,
+      expires_in: outcome.expiresInSeconds,
+    },
+  };
+};
+
+/** RFC 6749 section 5.2: 401 with a challenge only where the client tried the Authorization header. */
+const answerRefused = (outcome: Refused, authorizationSent: boolean): Answer => {
+  const { error, description } = meaningOf(outcome.reason);
+  const challenge = error === 'invalid_client' && authorizationSent;
+  const text = outcome.publicReason ?? description;
+  return {
+    status: challenge ? 401 : 400,
+    headers: challenge ? { 'WWW-Authenticate': 'Basic realm="countersign"' } : {},
+    body: {
+      error,
+      error_description: descriptionText(
+        outcome.requestId === null ? text : `${text} (request ${outcome.requestId})`,
+      ),
+      ...(outcome.requestId !== null && { request_id: outcome.requestId }),
+      ...(error === 'access_denied' && { reason: text }),
+    },
+  };
+};
+
+/** The HTTP answer to an exchange. A token is signed here, after everything about it is committed. */
+export const answerOf = (parts: AnswerParts, outcome: Outcome, authorizationSent: boolean): Answer => {
+  switch (outcome.kind) {
+    case 'issued':
+      return answerIssued(parts, outcome);
+    case 'pending':
+      return answerPending(parts, outcome);
+    case 'refused':
+      return answerRefused(outcome, authorizationSent);
+  }
+};

@@ -1,0 +1,170 @@
+/**
+ * Delivering under what was permitted or approved before: everything is checked again as it is now, then the current
+ * credential is rendered again, or the first or the next one is minted.
+ */
+import { expireGrants, lapseGrants, revokeGrant } from '../access/end.ts';
+import type { CurrentToken, Found, FoundGrant, FoundRequest } from '../access/find-request.ts';
+import { mintToken, nextDelivery, redeliverToken } from '../access/issue-token.ts';
+import type { AuditEvent, JsonObject } from '../audit/event.ts';
+import { newTokenId } from '../ids.ts';
+import type { Decision } from '../policy/decision.ts';
+import { decide, decisionEvent } from './decide.ts';
+import type { Exchange, ExchangeParts } from './exchange-parts.ts';
+import { workloadFacts } from './identify-agent.ts';
+import { type Issued, type Outcome, refused } from './outcome.ts';
+import { openUnlessDenied } from './open.ts';
+
+/** A grant to deliver under, as it was read and as policy decides now. */
+type Delivery = {
+  readonly exchange: Exchange;
+  readonly found: Found;
+  readonly request: FoundRequest;
+  readonly grant: FoundGrant;
+};
+
+/** Null: the grant moved meanwhile; look again. */
+export const deliver = async (
+  parts: ExchangeParts,
+  exchange: Exchange,
+  found: Found,
+  request: FoundRequest,
+): Promise<Outcome | null> => {
+  const { grant } = request;
+  if (grant === null) throw new Error(`${request.id} is ${request.state} and has no grant`);
+  const delivery = { exchange, found, request, grant };
+  if (grant.endedReason === 'revoked' && stillRefused(delivery)) return refused('grant_revoked', request.id);
+  if (isOver(grant, found.now)) return answerOver(parts, delivery);
+
+  const decision = await decide(parts, exchange, found.now);
+  if (!stillHolds(request, grant, decision)) {
+    if (request.state === 'permitted') return openUnlessDenied(parts, exchange, found);
+    await revokeGrant(parts.database, ending(delivery), 'policy no longer allows it');
+    return refused('denied_by_policy', request.id, decision.publicReason);
+  }
+  const next = nextDelivery(grant, found.now);
+  if (next === 'none') return answerOver(parts, delivery);
+  return next === 'redeliver' && grant.current !== null
+    ? redeliver(parts, delivery, grant.current, decision)
+    : mint(parts, delivery, decision);
+};
+
+/** A named request stays refused for good; one found by its digest until its grant would have been over. */
+const stillRefused = ({ exchange, found, grant }: Delivery): boolean =>
+  exchange.key.kind !== 'digest' || grant.approvedUntil > found.now;
+
+const isOver = (grant: FoundGrant, now: Date): boolean =>
+  grant.state === 'ended' ||
+  grant.approvedUntil <= now ||
+  (grant.state === 'offered' && grant.pickupUntil <= now);
+
+/** What was approved holds as long as policy would still be satisfied by the people who approved it. */
+const stillHolds = (request: FoundRequest, grant: FoundGrant, decision: Decision): boolean => {
+  if (decision.decision === 'deny') return false;
+  if (decision.decision === 'permit') return true;
+  const { approval } = decision;
+  return (
+    request.state === 'approved' &&
+    approval !== null &&
+    request.approvals >= approval.quorum &&
+    grant.approverGroups.every((group) => approval.groups.includes(group))
+  );
+};
+
+const ending = ({ exchange, request, grant }: Delivery) => ({
+  requestId: request.id,
+  agentId: exchange.caller.agent.id,
+  grantId: grant.id,
+});
+
+/** The grant is over: a named request that took people's approval says so, anything else is asked anew. */
+const answerOver = async (parts: ExchangeParts, delivery: Delivery): Promise<Outcome | null> => {
+  const { exchange, found, request, grant } = delivery;
+  if (grant.state !== 'ended' && isOver(grant, found.now)) {
+    const end = grant.state === 'offered' ? lapseGrants : expireGrants;
+    await end(parts.database, [ending(delivery)]);
+  }
+  const { kind } = exchange.key;
+  const named = kind === 'broker' || (kind === 'own' && request.state === 'approved');
+  if (!named) return openUnlessDenied(parts, exchange, found);
+  const lapsed = grant.endedReason === 'lapsed' || grant.state === 'offered';
+  return refused(lapsed ? 'approval_lapsed' : 'grant_over', request.id);
+};
+
+const deliveryEvents = (
+  { exchange, request }: Delivery,
+  decision: Decision,
+  told: readonly (readonly [AuditEvent['name'], JsonObject])[],
+): AuditEvent[] => {
+  const { agent, workload, traceId } = exchange.caller;
+  const common = { requestId: request.id, agentId: agent.id, traceId };
+  return [
+    { ...common, name: 'assertion.verified', data: workloadFacts(workload) },
+    decisionEvent(exchange, decision, request.id),
+    ...told.map(([name, data]) => ({ ...common, name, data })),
+  ];
+};
+
+const decidedOn = ({ caller, policyRevision }: Exchange) => ({
+  agentId: caller.agent.id,
+  registryRevision: caller.registryRevision,
+  policyRevision,
+});
+
+const issued = (
+  { exchange, found, request }: Delivery,
+  token: Pick<Issued, 'jti' | 'issuedAt' | 'expiresAt'>,
+): Issued => ({
+  kind: 'issued',
+  requestId: request.id,
+  agentId: exchange.caller.agent.id,
+  resource: exchange.target.resource,
+  scopes: request.terms.scopes,
+  authorizationDetails: request.terms.authorization_details,
+  issuedTokenType: exchange.request.issuedTokenType,
+  jti: token.jti,
+  issuedAt: token.issuedAt,
+  expiresAt: token.expiresAt,
+  now: found.now,
+});
+
+const redeliver = async (
+  parts: ExchangeParts,
+  delivery: Delivery,
+  current: CurrentToken,
+  decision: Decision,
+): Promise<Outcome | null> => {
+  const { jti } = current;
+  const grantId = delivery.grant.id;
+  const delivered = await redeliverToken(parts.database, decidedOn(delivery.exchange), {
+    grantId,
+    jti,
+    events: deliveryEvents(delivery, decision, [['token.redelivered', { jti, grant_id: grantId }]]),
+  });
+  return delivered ? issued(delivery, current) : null;
+};
+
+const mint = async (
+  parts: ExchangeParts,
+  delivery: Delivery,
+  decision: Decision,
+): Promise<Outcome | null> => {
+  const { grant } = delivery;
+  const jti = newTokenId();
+  const { kid } = parts.signingKey();
+  const predecessor = grant.current?.jti ?? null;
+  const tokenSeconds = Math.min(grant.tokenSeconds, decision.tokenSeconds);
+  const rotation: [AuditEvent['name'], JsonObject][] =
+    predecessor === null ? [] : [['token.rotated', { jti: predecessor, successor: jti }]];
+  const minted = await mintToken(parts.database, decidedOn(delivery.exchange), {
+    grantId: grant.id,
+    seenJti: predecessor,
+    jti,
+    kid,
+    tokenSeconds,
+    events: deliveryEvents(delivery, decision, [
+      ...rotation,
+      ['token.issued', { jti, grant_id: grant.id, kid, token_seconds: tokenSeconds }],
+    ]),
+  });
+  return minted === null ? null : issued(delivery, { jti, ...minted });
+};

@@ -1,0 +1,59 @@
+/** What an exchange is made of, wired in `src/broker.ts`. */
+import type { RequestKey } from '../access/find-request.ts';
+import type { Refusals } from '../audit/refusals.ts';
+import type { Clock } from '../clock.ts';
+import type { Form } from '../http/form.ts';
+import type { AssertionVerifier } from '../identity/assertion-verifier.ts';
+import type { VerifiedWorkload } from '../identity/verified-workload.ts';
+import type { PolicyEngine } from '../policy/engine.ts';
+import type { Agent, Registry } from '../registry/registry.ts';
+import type { Coordination } from '../storage/coordination.ts';
+import type { Database } from '../storage/database.ts';
+import type { SigningKey } from '../tokens/signing-keys.ts';
+import type { Target } from './check-target.ts';
+import type { ExchangeRequest } from './exchange-request.ts';
+
+export type ExchangeParts = {
+  readonly database: Database;
+  readonly verifyAssertion: AssertionVerifier;
+  /** The revision in force as this replica knows it. */
+  readonly registry: () => Registry;
+  readonly policy: PolicyEngine;
+  readonly refusals: Refusals;
+  readonly pace: Coordination['pace'];
+  /** Loads the revisions that are in force now; called when a read or a write found others. */
+  readonly catchUp: () => Promise<void>;
+  readonly signingKey: () => SigningKey;
+  readonly clock: Clock;
+  /** Observes each decision's own time, seconds. */
+  readonly observeDecision: (decision: string, seconds: number) => void;
+};
+
+/** One HTTP request to `/token`, as the front door left it. */
+export type ExchangeCall = {
+  readonly form: Form;
+  /** The Authorization header as it was sent, if any. */
+  readonly authorization: string | undefined;
+  /** The client's address, for the trail of rejected strangers. */
+  readonly address: string;
+  readonly traceId: string;
+};
+
+/** What one attempt knows once the target is checked. */
+export type Exchange = {
+  readonly request: ExchangeRequest;
+  readonly caller: Caller;
+  readonly target: Target;
+  /** By what its access request is found. */
+  readonly key: RequestKey;
+  /** The bundle in force when the attempt began. */
+  readonly policyRevision: string;
+};
+
+/** An identified agent; what the events of its exchange have in common. */
+export type Caller = {
+  readonly agent: Agent;
+  readonly workload: VerifiedWorkload;
+  readonly traceId: string;
+  readonly registryRevision: number;
+};

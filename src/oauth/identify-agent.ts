@@ -1,0 +1,97 @@
+/** Who asks: the assertion verified, and the workload it names mapped to a registered agent. */
+import { isIPv6 } from 'node:net';
+import type { AuditEvent, JsonObject } from '../audit/event.ts';
+import type { VerifiedWorkload } from '../identity/verified-workload.ts';
+import { newRequestId } from '../ids.ts';
+import type { Agent, Registry } from '../registry/registry.ts';
+import type { Caller, ExchangeCall, ExchangeParts } from './exchange-parts.ts';
+import type { ExchangeRequest } from './exchange-request.ts';
+import { type Refused, refused } from './outcome.ts';
+
+/** Rejections of strangers are told by network, IPv4 /24 or IPv6 /64: enough to see a source, no single person. */
+export const networkOf = (address: string): string =>
+  isIPv6(address) && !address.startsWith('::ffff:')
+    ? `${address.split(':').slice(0, 4).join(':')}::/64`
+    : `${address.replace('::ffff:', '').split('.').slice(0, 3).join('.')}.0/24`;
+
+export const workloadFacts = (workload: VerifiedWorkload): JsonObject => ({
+  tenant: workload.tenantId,
+  object: workload.objectId,
+  application: workload.applicationId,
+  assertion: workload.assertionId,
+  assertion_digest: workload.digest,
+  credential: workload.credential,
+  version: workload.version,
+  roles: workload.roles,
+  parent_application: workload.parentApplicationId,
+});
+
+/** Verifies the assertion, before anything else is done with it. A rejection is told with its exact reason. */
+export const verifyCaller = async (
+  parts: ExchangeParts,
+  call: ExchangeCall,
+  request: ExchangeRequest,
+): Promise<VerifiedWorkload | Refused> => {
+  const verified = await parts.verifyAssertion(request.subjectToken, parts.clock());
+  if ('workload' in verified) return verified.workload;
+  const network = networkOf(call.address);
+  await parts.refusals.tell(`assertion ${verified.reason} ${network}`, [
+    { name: 'assertion.rejected', traceId: call.traceId, data: { reason: verified.reason, network } },
+  ]);
+  return refused('assertion_rejected', null);
+};
+
+/** The agent that this workload is; tenant, object and application id must all be the registered ones. */
+export const mapAgent = async (
+  parts: ExchangeParts,
+  registry: Registry,
+  call: ExchangeCall,
+  workload: VerifiedWorkload,
+): Promise<Agent | Refused> => {
+  const agent = registry.agentOf({ tenant: workload.tenantId, object: workload.objectId });
+  if (agent !== undefined && agent.workload.application === workload.applicationId) return agent;
+  const reason = agent === undefined ? 'unknown_workload' : 'other_application';
+  await parts.refusals.tell(`agent ${reason} ${workload.tenantId} ${workload.objectId}`, [
+    { name: 'assertion.verified', traceId: call.traceId, data: workloadFacts(workload) },
+    {
+      name: 'agent.rejected',
+      traceId: call.traceId,
+      data: { reason, tenant: workload.tenantId, object: workload.objectId },
+    },
+  ]);
+  return refused('agent_unknown', null);
+};
+
+/** The two events every recorded exchange begins with. */
+export const callerEvents = (caller: Caller, requestId: string): AuditEvent[] => {
+  const common = { requestId, agentId: caller.agent.id, traceId: caller.traceId };
+  return [
+    { ...common, name: 'assertion.verified', data: workloadFacts(caller.workload) },
+    { ...common, name: 'agent.mapped', data: { registry_revision: caller.registryRevision } },
+  ];
+};
+
+/** Tells that an identified agent was refused before policy, and names the refusal. */
+export const refuseCaller = async (
+  parts: ExchangeParts,
+  caller: Caller,
+  request: ExchangeRequest,
+  reason: Refused['reason'],
+): Promise<Refused> => {
+  const requestId = newRequestId();
+  const asked = { audience: request.audience.slice(0, 200), scopes: (request.scopes ?? []).slice(0, 20) };
+  const told = await parts.refusals.tell(
+    `request ${caller.agent.id} ${reason} ${asked.audience} ${asked.scopes.join(' ')}`,
+    [
+      ...callerEvents(caller, requestId),
+      {
+        name: 'request.refused',
+        requestId,
+        agentId: caller.agent.id,
+        traceId: caller.traceId,
+        data: { reason, ...asked },
+      },
+    ],
+  );
+  return refused(reason, told);
+};

@@ -1,0 +1,50 @@
+/** What clients and APIs discover: RFC 8414 and OpenID metadata, the same facts under both names, and the JWKS. */
+import { createHash } from 'node:crypto';
+import Router from '@koa/router';
+import type { PublicJwk } from '../tokens/signing-keys.ts';
+import { TOKEN_EXCHANGE } from './token-endpoint.ts';
+
+/** Metadata and keys change rarely and are announced before use: APIs may keep them this long. */
+const MAX_AGE_SECONDS = 300;
+
+/** RFC 8414 section 2. Every URL is built on the configured issuer, never on a request. */
+export const authorizationServerMetadata = (issuer: string): Readonly<Record<string, unknown>> => ({
+  issuer,
+  token_endpoint: `${issuer}/token`,
+  jwks_uri: `${issuer}/jwks`,
+  grant_types_supported: [TOKEN_EXCHANGE],
+  response_types_supported: ['none'],
+  token_endpoint_auth_methods_supported: ['none'],
+  subject_types_supported: ['public'],
+  id_token_signing_alg_values_supported: ['ES256'],
+});
+
+/** A body that never changes while the process runs, with its entity tag. */
+const fixed = (value: unknown): { readonly body: string; readonly etag: string } => {
+  const body = JSON.stringify(value);
+  return { body, etag: `"${createHash('sha256').update(body).digest('base64url')}"` };
+};
+
+export const metadataRoutes = (issuer: string, publicKeys: readonly PublicJwk[]): Router => {
+  const router = new Router();
+  const metadata = fixed(authorizationServerMetadata(issuer));
+  const documents = {
+    '/.well-known/oauth-authorization-server': { ...metadata, type: 'application/json' },
+    '/.well-known/openid-configuration': { ...metadata, type: 'application/json' },
+    '/jwks': { ...fixed({ keys: publicKeys }), type: 'application/jwk-set+json' },
+  };
+  for (const [path, { body, etag, type }] of Object.entries(documents)) {
+    router.get(path, (context) => {
+      context.set('Cache-Control', `public, max-age=${MAX_AGE_SECONDS}`);
+      context.set('ETag', etag);
+      context.status = 200;
+      if (context.fresh) {
+        context.status = 304;
+        return;
+      }
+      context.type = type;
+      context.body = body;
+    });
+  }
+  return router;
+};

@@ -1,0 +1,147 @@
+/** Opening: policy decides, and the request is permitted with its first token, left to people, or refused. */
+import type { Found } from '../access/find-request.ts';
+import { openPending, openPermitted } from '../access/open-request.ts';
+import { requestDigest, termsDigest, termsOf } from '../access/request-digest.ts';
+import type { AuditEvent, JsonObject } from '../audit/event.ts';
+import { newGrantId, newRequestId, newTokenId } from '../ids.ts';
+import type { Decision } from '../policy/decision.ts';
+import { decide, decisionEvent } from './decide.ts';
+import type { Exchange, ExchangeParts } from './exchange-parts.ts';
+import { callerEvents } from './identify-agent.ts';
+import { type Outcome, type Refused, refused } from './outcome.ts';
+
+/** Opens a new request, unless a person's denial still holds for one of its scopes. */
+export const openUnlessDenied = (
+  parts: ExchangeParts,
+  exchange: Exchange,
+  found: Found,
+): Promise<Outcome | null> =>
+  found.deniedBy === null ? open(parts, exchange, found) : denied(parts, exchange, found.deniedBy);
+
+/** A person's denial holds, however the request is worded; that the agent asked again is told once a minute. */
+export const denied = async (parts: ExchangeParts, exchange: Exchange, requestId: string): Promise<Outcome> => {
+  const { agent, traceId } = exchange.caller;
+  await parts.refusals.tell(`denied ${agent.id} ${requestId}`, [
+    {
+      name: 'request.refused',
+      requestId,
+      agentId: agent.id,
+      traceId,
+      data: { reason: 'denied_by_approver' },
+    },
+  ]);
+  return refused('denied_by_approver', requestId);
+};
+
+/** Null: somebody else opened it first, or the revisions moved; look again. */
+const open = async (
+  parts: ExchangeParts,
+  exchange: Exchange,
+  found: Found,
+): Promise<Outcome | null> => {
+  const { key } = exchange;
+  if (key.kind === 'broker') return refused('grant_over', key.value);
+  const decision = await decide(parts, exchange, found.now);
+  if (decision.decision === 'deny') return refuseByPolicy(parts, exchange, decision);
+  const { asked } = exchange.target;
+  const { caller, request } = exchange;
+  const requestId = newRequestId();
+  const terms = termsOf(asked, decision, request);
+  const opening = {
+    requestId,
+    key: { kind: key.kind, value: key.value },
+    replaces: found.request?.id ?? null,
+    asked,
+    justification: request.justification,
+    requestedSeconds: request.requestedSeconds,
+    workload: caller.workload,
+    decision,
+    terms,
+    termsDigest: termsDigest(terms),
+  };
+  const on = {
+    agentId: caller.agent.id,
+    registryRevision: caller.registryRevision,
+    policyRevision: exchange.policyRevision,
+  };
+  const tell = (name: AuditEvent['name'], data: JsonObject): AuditEvent => ({
+    name,
+    requestId,
+    agentId: caller.agent.id,
+    traceId: caller.traceId,
+    data,
+  });
+  const events = [
+    ...callerEvents(caller, requestId),
+    decisionEvent(exchange, decision, requestId),
+    tell('request.opened', {
+      state: decision.decision === 'permit' ? 'permitted' : 'pending',
+      request_digest: terms.request_digest,
+      terms_digest: opening.termsDigest,
+      ...(key.kind === 'own' && { key: key.value }),
+    }),
+  ];
+
+  if (decision.decision === 'needs_approval') {
+    const opened = await openPending(parts.database, on, { ...opening, events });
+    if (opened === null) return null;
+    const pace = await parts.pace(`${requestId} ${caller.workload.assertionId}`, true);
+    return {
+      kind: 'pending',
+      requestId,
+      intervalSeconds: pace.intervalSeconds,
+      expiresInSeconds: Math.ceil((opened.expiresAt.getTime() - found.now.getTime()) / 1000),
+      early: false,
+    };
+  }
+
+  const grantId = newGrantId();
+  const jti = newTokenId();
+  const { kid } = parts.signingKey();
+  const minted = await openPermitted(parts.database, on, {
+    ...opening,
+    grantId,
+    jti,
+    kid,
+    events: [
+      ...events,
+      tell('grant.opened', {
+        grant_id: grantId,
+        by: 'policy',
+        terms_digest: opening.termsDigest,
+        grant_seconds: terms.grant_seconds,
+        token_seconds: terms.token_seconds,
+        max_tokens: terms.max_tokens,
+      }),
+      tell('token.issued', { jti, grant_id: grantId, kid, token_seconds: terms.token_seconds }),
+    ],
+  });
+  if (minted === null) return null;
+  return {
+    kind: 'issued',
+    requestId,
+    agentId: caller.agent.id,
+    resource: exchange.target.resource,
+    scopes: asked.scopes,
+    authorizationDetails: asked.authorizationDetails,
+    issuedTokenType: request.issuedTokenType,
+    jti,
+    ...minted,
+    now: found.now,
+  };
+};
+
+/** Policy says no: decided anew each time, no request is opened, equal refusals of a minute are counted in one. */
+const refuseByPolicy = async (
+  parts: ExchangeParts,
+  exchange: Exchange,
+  decision: Decision,
+): Promise<Refused> => {
+  const requestId = newRequestId();
+  const digest = requestDigest(exchange.target.asked);
+  const told = await parts.refusals.tell(`policy ${digest} ${decision.rule} ${decision.bundleRevision}`, [
+    ...callerEvents(exchange.caller, requestId),
+    decisionEvent(exchange, decision, requestId),
+  ]);
+  return refused('denied_by_policy', told, decision.publicReason);
+};

@@ -1,0 +1,47 @@
+/** How an exchange ends, before it is spelled for the wire. */
+import type { Reason } from '../reasons.ts';
+import type { Resource } from '../registry/registry.ts';
+
+export type Issued = {
+  readonly kind: 'issued';
+  readonly requestId: string;
+  readonly agentId: string;
+  readonly resource: Resource;
+  readonly scopes: readonly string[];
+  readonly authorizationDetails: readonly Readonly<Record<string, unknown>>[];
+  readonly issuedTokenType: string;
+  readonly jti: string;
+  readonly issuedAt: Date;
+  readonly expiresAt: Date;
+  /** The database's clock when this was decided. */
+  readonly now: Date;
+};
+
+export type Pending = {
+  readonly kind: 'pending';
+  readonly requestId: string;
+  /** Seconds to wait before the next repeat. */
+  readonly intervalSeconds: number;
+  /** Seconds until the request expires. */
+  readonly expiresInSeconds: number;
+  /** The request was repeated faster than the interval. */
+  readonly early: boolean;
+};
+
+export type Refused = {
+  readonly kind: 'refused';
+  readonly reason: Reason;
+  /** The access request, or the fresh id under which the refusal was told; null if nobody was identified. */
+  readonly requestId: string | null;
+  /** The rule's public text, where a rule refused. */
+  readonly publicReason?: string;
+};
+
+export type Outcome = Issued | Pending | Refused;
+
+export const refused = (reason: Reason, requestId: string | null, publicReason?: string): Refused => ({
+  kind: 'refused',
+  reason,
+  requestId,
+  ...(publicReason !== undefined && { publicReason }),
+});

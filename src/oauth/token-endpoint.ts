@@ -1,0 +1,110 @@
+/**
+ * `POST /token` on oidc-provider. The library sees a request made here from what the front door read strictly: the
+ * grant type and one constant public client, the pinned host, no header of the caller. What the exchange itself needs
+ * goes round the library, unchanged. Its answer is written whole, since the library's errors drop extra members.
+ */
+import { randomBytes } from 'node:crypto';
+import { IncomingMessage, type ServerResponse } from 'node:http';
+import { errors, type KoaContextWithOIDC, Provider } from 'oidc-provider';
+import type { Form } from '../http/form.ts';
+import type { SigningKey } from '../tokens/signing-keys.ts';
+
+export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+/** Every caller is this client to the library; who really asks is told by the assertion. */
+const LIBRARY_CLIENT = 'exchange';
+
+/** The library keeps nothing: no session, code or token of its own ever exists. */
+class NoStore {
+  async find(): Promise<undefined> {}
+  async findByUid(): Promise<undefined> {}
+  async findByUserCode(): Promise<undefined> {}
+  async upsert(): Promise<void> {
+    throw new Error('the protocol library stores nothing here');
+  }
+  async consume(): Promise<void> {}
+  async destroy(): Promise<void> {}
+  async revokeByGrantId(): Promise<void> {}
+}
+
+export type TokenEndpointOptions = {
+  readonly issuer: string;
+  readonly signingKey: SigningKey;
+  /** Answers the exchange on `response`; never throws. */
+  readonly answer: (request: IncomingMessage, context: KoaContextWithOIDC) => Promise<void>;
+  /** A bug in the library or around it: already answered as `server_error`, told here with its cause. */
+  readonly onServerError: (error: Error) => void;
+};
+
+export type TokenEndpoint = {
+  /** Lets the library answer; `original` is the key under which `answer` finds what the front door read. */
+  readonly handle: (original: IncomingMessage, response: ServerResponse, form: Form) => Promise<void>;
+};
+
+const createProvider = ({ issuer, signingKey, onServerError }: TokenEndpointOptions): Provider => {
+  const { kid, alg, use } = signingKey.publicJwk;
+  const provider = new Provider(issuer, {
+    adapter: NoStore,
+    clients: [
+      {
+        client_id: LIBRARY_CLIENT,
+        token_endpoint_auth_method: 'none',
+        grant_types: [TOKEN_EXCHANGE],
+        response_types: [],
+        redirect_uris: [],
+      },
+    ],
+    clientDefaults: { id_token_signed_response_alg: 'ES256' },
+    clientAuthMethods: ['none'],
+    cookies: { keys: [randomBytes(32).toString('base64url')] },
+    features: {
+      devInteractions: { enabled: false },
+      rpInitiatedLogout: { enabled: false },
+      userinfo: { enabled: false },
+      pushedAuthorizationRequests: { enabled: false },
+    },
+    jwks: { keys: [{ ...signingKey.privateKey.export({ format: 'jwk' }), kid, alg, use }] },
+    responseTypes: ['none'],
+  });
+  provider.on('server_error', (_context, error) => onServerError(error));
+  return provider;
+};
+
+/** A request of our own making, complete, with just the headers the library needs. */
+const innerRequest = (original: IncomingMessage, host: string, form: Form): IncomingMessage => {
+  const parameters = new URLSearchParams({ client_id: LIBRARY_CLIENT });
+  const grantType = form.get('grant_type');
+  if (grantType !== undefined) parameters.set('grant_type', grantType);
+  const body = Buffer.from(parameters.toString());
+  const inner = new IncomingMessage(original.socket);
+  inner.method = 'POST';
+  inner.url = '/token';
+  inner.headers = {
+    host,
+    accept: 'application/json',
+    'content-type': 'application/x-www-form-urlencoded',
+    'content-length': String(body.length),
+  };
+  inner.push(body);
+  inner.push(null);
+  inner.complete = true;
+  return inner;
+};
+
+export const createTokenEndpoint = (options: TokenEndpointOptions): TokenEndpoint => {
+  const originals = new WeakMap<IncomingMessage, IncomingMessage>();
+  const provider = createProvider(options);
+  provider.registerGrantType(TOKEN_EXCHANGE, async (context) => {
+    const original = originals.get(context.req);
+    if (original === undefined) throw new errors.InvalidRequest('the request did not come by the front door');
+    await options.answer(original, context);
+  });
+  const callback = provider.callback();
+  const { host } = new URL(options.issuer);
+  return {
+    handle: async (original, response, form) => {
+      const inner = innerRequest(original, host, form);
+      originals.set(inner, original);
+      await callback(inner, response);
+    },
+  };
+};

@@ -1,0 +1,113 @@
+/**
+ * The exchange (RFC 8693), told on one page: parse, verify, map, check the target, find, decide, open or deliver.
+ * The find is one read, the open or the delivery one write; the write demands the revisions that were decided on, so
+ * a lost race or a moved revision writes nothing and the steps run again on what is true now. Nothing is signed here:
+ * a token leaves (`answer.ts`) only after its rows and events are committed.
+ */
+import { expireRequests } from '../access/end.ts';
+import { type Found, type FoundRequest, findRequest } from '../access/find-request.ts';
+import { requestDigest } from '../access/request-digest.ts';
+import type { VerifiedWorkload } from '../identity/verified-workload.ts';
+import { checkTarget } from './check-target.ts';
+import { deliver } from './deliver.ts';
+import type { Exchange, ExchangeCall, ExchangeParts } from './exchange-parts.ts';
+import { type ExchangeRequest, parseExchangeRequest } from './exchange-request.ts';
+import { mapAgent, refuseCaller, verifyCaller } from './identify-agent.ts';
+import { denied, openUnlessDenied } from './open.ts';
+import { type Outcome, refused } from './outcome.ts';
+
+/** A race is lost to somebody who won it; more losses in a row than this mean that something else is wrong. */
+const ATTEMPTS = 8;
+
+/** Thrown when no attempt got through: nothing was issued, the client may simply try again. */
+export class ExchangeContended extends Error {
+  readonly retryAfterSeconds = 1;
+}
+
+/** Answers one exchange. Throws when a dependency that must hold does not (503): then nothing was issued. */
+export const exchange = async (parts: ExchangeParts, call: ExchangeCall): Promise<Outcome> => {
+  const parsed = parseExchangeRequest(call.form, call.authorization);
+  if (parsed.reason !== undefined) return refused(parsed.reason, null);
+  const workload = await verifyCaller(parts, call, parsed.value);
+  if ('kind' in workload) return workload;
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const outcome = await attemptExchange(parts, call, parsed.value, workload);
+    if (outcome !== null) return outcome;
+    await parts.catchUp();
+  }
+  throw new ExchangeContended('the exchange was overtaken too often');
+};
+
+const attemptExchange = async (
+  parts: ExchangeParts,
+  call: ExchangeCall,
+  request: ExchangeRequest,
+  workload: VerifiedWorkload,
+): Promise<Outcome | null> => {
+  const registry = parts.registry();
+  const policyRevision = parts.policy.revision();
+  if (policyRevision === null) return null;
+  const agent = await mapAgent(parts, registry, call, workload);
+  if ('kind' in agent) return agent;
+  const caller = { agent, workload, traceId: call.traceId, registryRevision: registry.revision };
+  if (request.claimedClientId !== null && request.claimedClientId !== agent.id)
+    return refuseCaller(parts, caller, request, 'client_id_mismatch');
+  if (!agent.enabled) return refuseCaller(parts, caller, request, 'agent_disabled');
+  const target = checkTarget(registry, agent, request);
+  if (target.reason !== undefined) return refuseCaller(parts, caller, request, target.reason);
+  const key = request.requestId ?? { kind: 'digest' as const, value: requestDigest(target.value.asked) };
+  const found = await findRequest(parts.database, key, target.value.asked);
+  if (found.registryRevision !== registry.revision || found.policyRevision !== policyRevision) return null;
+  return answerFound(parts, { request, caller, target: target.value, key, policyRevision }, found);
+};
+
+/** What a repeat meets (an opening meets nothing). Null: it was overtaken, look again. */
+const answerFound = async (
+  parts: ExchangeParts,
+  exchange: Exchange,
+  found: Found,
+): Promise<Outcome | null> => {
+  const { key } = exchange;
+  const request = found.request;
+  if (request === null) {
+    return key.kind === 'broker' ? refused('request_id_unknown', null) : openUnlessDenied(parts, exchange, found);
+  }
+  if (key.kind !== 'digest' && request.requestDigest !== requestDigest(exchange.target.asked))
+    return refuseCaller(parts, exchange.caller, exchange.request, 'request_id_reused');
+  switch (request.state) {
+    case 'pending':
+      return answerPending(parts, exchange, found, request);
+    case 'denied':
+      return key.kind === 'digest' ? openUnlessDenied(parts, exchange, found) : denied(parts, exchange, request.id);
+    case 'expired':
+    case 'cancelled':
+      return key.kind === 'digest'
+        ? openUnlessDenied(parts, exchange, found)
+        : refused(request.state === 'expired' ? 'request_expired' : 'request_cancelled', request.id);
+    case 'approved':
+    case 'permitted':
+      return deliver(parts, exchange, found, request);
+  }
+};
+
+const answerPending = async (
+  parts: ExchangeParts,
+  exchange: Exchange,
+  found: Found,
+  request: FoundRequest,
+): Promise<Outcome | null> => {
+  const leftMs = request.expiresAt.getTime() - found.now.getTime();
+  if (leftMs <= 0) {
+    const ending = { requestId: request.id, agentId: exchange.caller.agent.id, grantId: null };
+    await expireRequests(parts.database, [ending]);
+    return null;
+  }
+  const pace = await parts.pace(`${request.id} ${exchange.caller.workload.assertionId}`, false);
+  return {
+    kind: 'pending',
+    requestId: request.id,
+    intervalSeconds: pace.intervalSeconds,
+    expiresInSeconds: Math.ceil(leftMs / 1000),
+    early: pace.early,
+  };
+};

@@ -1,0 +1,100 @@
+/** The HTTP side of `/token`: strict form in, one exchange, one answer out; and what its failures look like. */
+import { randomBytes } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import Router from '@koa/router';
+import type { Logger } from 'pino';
+import { readForm } from '../http/form.ts';
+import { type AnswerParts, answerOf } from './answer.ts';
+import type { ExchangeCall, ExchangeParts } from './exchange-parts.ts';
+import type { Outcome } from './outcome.ts';
+import { createTokenEndpoint } from './token-endpoint.ts';
+import { exchange } from './token-exchange.ts';
+
+export type TokenRoutesOptions = AnswerParts & {
+  readonly exchange: ExchangeParts;
+  readonly logger: Logger;
+  /** Observes each exchange: its outcome and its duration in seconds. */
+  readonly observe: (outcome: string, seconds: number) => void;
+};
+
+/** W3C trace context: the caller's trace id, or a fresh one. */
+const traceIdOf = (traceparent: string): string =>
+  /^00-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/.exec(traceparent)?.[1] ??
+  randomBytes(16).toString('hex');
+
+const labelOf = (outcome: Outcome): string => {
+  if (outcome.kind === 'refused') return outcome.reason;
+  return outcome.kind === 'pending' && outcome.early ? 'slow_down' : outcome.kind;
+};
+
+/** An outage of something an exchange needs says when to try again; anything else is a bug. */
+const retryAfter = (error: unknown): number | null =>
+  error instanceof Error &&
+  'retryAfterSeconds' in error &&
+  typeof error.retryAfterSeconds === 'number'
+    ? error.retryAfterSeconds
+    : null;
+
+export const tokenRoutes = (options: TokenRoutesOptions): Router => {
+  const { logger } = options;
+  const calls = new WeakMap<IncomingMessage, ExchangeCall>();
+  const endpoint = createTokenEndpoint({
+    issuer: options.issuer,
+    signingKey: options.signingKey(),
+    onServerError: (error) => logger.error({ err: error }, 'token endpoint failed'),
+    answer: async (original, context) => {
+      const call = calls.get(original);
+      if (call === undefined) throw new Error('an exchange without its call');
+      const started = performance.now();
+      let label = 'failed';
+      try {
+        const outcome = await exchange(options.exchange, call);
+        const { status, headers, body } = answerOf(options, outcome, call.authorization !== undefined);
+        label = labelOf(outcome);
+        context.status = status;
+        context.set(headers);
+        context.body = body;
+      } catch (error) {
+        const seconds = retryAfter(error);
+        if (seconds === null) throw error;
+        label = 'unavailable';
+        logger.warn({ err: error, traceId: call.traceId }, 'exchange answered 503');
+        context.status = 503;
+        context.set('Retry-After', String(seconds));
+        context.body = {
+          error: 'temporarily_unavailable',
+          error_description: 'nothing was issued; try the same request again',
+        };
+      } finally {
+        options.observe(label, (performance.now() - started) / 1000);
+      }
+    },
+  });
+
+  const router = new Router();
+  router.post('/token', async (context) => {
+    context.set('Cache-Control', 'no-store');
+    const form = await readForm(context.req);
+    if ('error' in form) {
+      context.status = form.status;
+      if (form.close) context.set('Connection', 'close');
+      context.body = { error: form.error, error_description: form.description };
+      return;
+    }
+    calls.set(context.req, {
+      form,
+      authorization: context.req.headers.authorization,
+      address: context.state.clientAddress,
+      traceId: traceIdOf(context.get('traceparent')),
+    });
+    context.respond = false;
+    await endpoint.handle(context.req, context.res, form);
+  });
+  router.all('/token', (context) => {
+    context.set('Allow', 'POST');
+    context.set('Cache-Control', 'no-store');
+    context.status = 405;
+    context.body = { error: 'invalid_request', error_description: 'send a POST with a form' };
+  });
+  return router;
+};

@@ -1,0 +1,108 @@
+/**
+ * Every reason for which an exchange is refused, and what the client may learn of it. One table: the trail keeps the
+ * reason, the wire gets the error and the description. Whatever concerns the assertion or an unknown workload looks
+ * the same from outside (RFC 8693 section 2.2.2).
+ */
+
+/** Error codes of RFC 6749 section 5.2, RFC 8628 section 3.5, RFC 8707 section 2 and RFC 9396 section 5. */
+export type OAuthError =
+  | 'invalid_request'
+  | 'invalid_client'
+  | 'invalid_target'
+  | 'invalid_scope'
+  | 'invalid_authorization_details'
+  | 'access_denied'
+  | 'expired_token';
+
+type Meaning = { readonly error: OAuthError; readonly description: string };
+
+const ASSERTION: Meaning = {
+  error: 'invalid_request',
+  description: 'the subject_token is not acceptable: send a current assertion of a registered workload',
+};
+
+const REASONS = {
+  client_authentication: {
+    error: 'invalid_client',
+    description: 'agents have no client secret: leave client authentication out, the subject_token says who asks',
+  },
+  client_id_conflict: {
+    error: 'invalid_request',
+    description: 'client_id in the form and in the Authorization header differ',
+  },
+  client_id_mismatch: {
+    error: 'invalid_request',
+    description: 'client_id is not the id of the agent that the subject_token belongs to; it may be left out',
+  },
+  subject_token_missing: { error: 'invalid_request', description: 'subject_token is missing' },
+  subject_token_type: {
+    error: 'invalid_request',
+    description: 'subject_token_type must be urn:ietf:params:oauth:token-type:jwt',
+  },
+  requested_token_type: {
+    error: 'invalid_request',
+    description: 'requested_token_type must be urn:ietf:params:oauth:token-type:access_token or :jwt, or absent',
+  },
+  actor_token: { error: 'invalid_request', description: 'actor_token is not supported' },
+  target_missing: {
+    error: 'invalid_request',
+    description: 'name the API in audience or in resource',
+  },
+  target_ambiguous: { error: 'invalid_target', description: 'name exactly one API in audience or resource' },
+  target_malformed: {
+    error: 'invalid_target',
+    description: 'resource must be an absolute URI without fragment',
+  },
+  target_unknown: { error: 'invalid_target', description: 'this API is unknown or not open to this agent' },
+  target_environment: {
+    error: 'invalid_target',
+    description: 'this API is unknown or not open to this agent',
+  },
+  scope_malformed: {
+    error: 'invalid_scope',
+    description: 'scope must be space-separated actions of the API',
+  },
+  scope_missing: {
+    error: 'invalid_scope',
+    description: 'name the actions in scope: this API has no default',
+  },
+  scope_unknown: {
+    error: 'invalid_scope',
+    description: 'a scope is unknown to this API or not open to this agent',
+  },
+  request_id_unknown: {
+    error: 'invalid_request',
+    description: 'request_id is malformed: 1 to 128 of A-Z a-z 0-9 . _ ~ -, and areq_ only as an answer gave it',
+  },
+  request_id_reused: {
+    error: 'invalid_request',
+    description: 'request_id was used with other parameters: choose a new one for another request',
+  },
+  justification_too_long: {
+    error: 'invalid_request',
+    description: 'justification may have at most 2000 characters',
+  },
+  requested_expires_in: {
+    error: 'invalid_request',
+    description: 'requested_expires_in must be a positive number of seconds',
+  },
+  authorization_details: {
+    error: 'invalid_authorization_details',
+    description: 'authorization_details must be a JSON array of objects of types that the API registers',
+  },
+  assertion_rejected: ASSERTION,
+  agent_unknown: ASSERTION,
+  agent_disabled: { error: 'access_denied', description: 'this agent is disabled' },
+  denied_by_policy: { error: 'access_denied', description: 'policy does not allow this' },
+  denied_by_approver: { error: 'access_denied', description: 'an approver said no' },
+  grant_revoked: { error: 'access_denied', description: 'the grant was revoked' },
+  request_expired: { error: 'expired_token', description: 'nobody approved in time' },
+  request_cancelled: { error: 'expired_token', description: 'the request was cancelled' },
+  approval_lapsed: { error: 'expired_token', description: 'the approval was not picked up in time' },
+  grant_over: { error: 'expired_token', description: 'the approved grant is over' },
+} as const satisfies Record<string, Meaning>;
+
+export type Reason = keyof typeof REASONS;
+
+/** What the client is told of a reason. */
+export const meaningOf = (reason: Reason): Meaning => REASONS[reason];
