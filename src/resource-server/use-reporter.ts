@@ -56,7 +56,8 @@ type Delivery = 'delivered' | 'refused' | 'failed';
 
 const INTERVAL_MS = 1_000;
 const CAPACITY = 10_000;
-const BATCH_SIZE = 200;
+/** Uses in one report; the broker takes no more than 200. */
+const BATCH_SIZE = 100;
 const RETRY_MS = 1_000;
 const LAST_RETRY_MS = 30_000;
 const SEND_TIMEOUT_MS = 3_000;
