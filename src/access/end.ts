@@ -7,7 +7,11 @@ import { eventColumns } from '../audit/event.ts';
 import type { Database, Statement } from '../storage/database.ts';
 
 /** A request, with its grant where it has one. */
-export type Ending = { readonly requestId: string; readonly agentId: string; readonly grantId: string | null };
+export type Ending = {
+  readonly requestId: string;
+  readonly agentId: string;
+  readonly grantId: string | null;
+};
 
 /** Tells of those that the statement really ended: `ended` has their request ids. */
 const TELL = `

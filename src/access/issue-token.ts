@@ -99,7 +99,8 @@ export const nextDelivery = (
   now: Date,
 ): 'redeliver' | 'mint' | 'none' => {
   const mayMint =
-    (grant.tokensLeft === null || grant.tokensLeft > 0) && grant.approvedUntil.getTime() - now.getTime() >= 1000;
+    (grant.tokensLeft === null || grant.tokensLeft > 0) &&
+    grant.approvedUntil.getTime() - now.getTime() >= 1000;
   if (grant.current === null) return mayMint ? 'mint' : 'none';
   const { issuedAt, expiresAt } = grant.current;
   const left = expiresAt.getTime() - now.getTime();

@@ -9,7 +9,12 @@ const SWEEP_INTERVAL_MS = 1_000;
 /** Rows of a kind ended in one look, so that a backlog never holds the pool. */
 const SWEEP_BATCH = 1_000;
 
-type Due = { kind: 'request' | 'expired' | 'lapsed'; requestId: string; agentId: string; grantId: string | null };
+type Due = {
+  kind: 'request' | 'expired' | 'lapsed';
+  requestId: string;
+  agentId: string;
+  grantId: string | null;
+};
 
 const findDue = async (database: Database): Promise<Due[]> => {
   const { rows } = await sql<Due>`

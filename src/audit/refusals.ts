@@ -23,7 +23,12 @@ export type Refusals = {
   readonly stop: () => Promise<void>;
 };
 
-type Window = { readonly told: Promise<void>; readonly event: AuditEvent; readonly since: number; count: number };
+type Window = {
+  readonly told: Promise<void>;
+  readonly event: AuditEvent;
+  readonly since: number;
+  count: number;
+};
 
 export const openRefusals = (database: Database, logger: Logger): Refusals => {
   const windows = new Map<string, Window>();
@@ -34,7 +39,11 @@ export const openRefusals = (database: Database, logger: Logger): Refusals => {
       if (window.since > before) continue;
       windows.delete(kind);
       if (window.count > 0) {
-        const data = { ...window.event.data, count: window.count, since: new Date(window.since).toISOString() };
+        const data = {
+          ...window.event.data,
+          count: window.count,
+          since: new Date(window.since).toISOString(),
+        };
         counted.push({ ...window.event, data });
       }
     }

@@ -1,7 +1,7 @@
 /** The question put to policy, and the event that keeps its answer. */
 import type { AuditEvent } from '../audit/event.ts';
 import type { Decision } from '../policy/decision.ts';
-import { MALFORMED_RESULT } from '../policy/decision.ts';
+import { MALFORMED_RESULT } from '../policy/verdict.ts';
 import type { Exchange, ExchangeParts } from './exchange-parts.ts';
 
 /** Asks policy, at the database's `now`. Verified and registered facts only: no text of the agent is among them. */

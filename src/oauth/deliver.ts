@@ -11,8 +11,8 @@ import type { Decision } from '../policy/decision.ts';
 import { decide, decisionEvent } from './decide.ts';
 import type { Exchange, ExchangeParts } from './exchange-parts.ts';
 import { workloadFacts } from './identify-agent.ts';
-import { type Issued, type Outcome, refused } from './outcome.ts';
 import { openUnlessDenied } from './open.ts';
+import { type Issued, type Outcome, refused } from './outcome.ts';
 
 /** A grant to deliver under, as it was read and as policy decides now. */
 type Delivery = {

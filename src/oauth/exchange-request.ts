@@ -1,6 +1,7 @@
 /** Parses the parameters of an exchange (RFC 8693 section 2.1). Pure: nothing here knows who asks. */
-import { REQUEST_ID_PREFIX } from '../ids.ts';
+
 import type { Form } from '../http/form.ts';
+import { REQUEST_ID_PREFIX } from '../ids.ts';
 import type { Reason } from '../reasons.ts';
 import type { AuthorizationDetails } from '../registry/registry.ts';
 import { claimedClientId } from './claimed-client.ts';

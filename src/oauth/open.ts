@@ -19,7 +19,11 @@ export const openUnlessDenied = (
   found.deniedBy === null ? open(parts, exchange, found) : denied(parts, exchange, found.deniedBy);
 
 /** A person's denial holds, however the request is worded; that the agent asked again is told once a minute. */
-export const denied = async (parts: ExchangeParts, exchange: Exchange, requestId: string): Promise<Outcome> => {
+export const denied = async (
+  parts: ExchangeParts,
+  exchange: Exchange,
+  requestId: string,
+): Promise<Outcome> => {
   const { agent, traceId } = exchange.caller;
   await parts.refusals.tell(`denied ${agent.id} ${requestId}`, [
     {
@@ -34,11 +38,7 @@ export const denied = async (parts: ExchangeParts, exchange: Exchange, requestId
 };
 
 /** Null: somebody else opened it first, or the revisions moved; look again. */
-const open = async (
-  parts: ExchangeParts,
-  exchange: Exchange,
-  found: Found,
-): Promise<Outcome | null> => {
+const open = async (parts: ExchangeParts, exchange: Exchange, found: Found): Promise<Outcome | null> => {
   const { key } = exchange;
   if (key.kind === 'broker') return refused('grant_over', key.value);
   const decision = await decide(parts, exchange, found.now);

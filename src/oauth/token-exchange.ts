@@ -19,8 +19,8 @@ import { type Outcome, refused } from './outcome.ts';
 /** A race is lost to somebody who won it; more losses in a row than this mean that something else is wrong. */
 const ATTEMPTS = 8;
 
-/** Thrown when no attempt got through: nothing was issued, the client may simply try again. */
-export class ExchangeContended extends Error {
+/** Nothing was issued and nothing is wrong with the request: the client may simply try again. */
+export class ExchangeUnavailable extends Error {
   readonly retryAfterSeconds = 1;
 }
 
@@ -33,9 +33,18 @@ export const exchange = async (parts: ExchangeParts, call: ExchangeCall): Promis
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const outcome = await attemptExchange(parts, call, parsed.value, workload);
     if (outcome !== null) return outcome;
-    await parts.catchUp();
+    await catchUp(parts);
   }
-  throw new ExchangeContended('the exchange was overtaken too often');
+  throw new ExchangeUnavailable('the exchange was overtaken too often');
+};
+
+/** Without the registry and the policy that are in force, there is no token (I8). */
+const catchUp = async (parts: ExchangeParts): Promise<void> => {
+  try {
+    await parts.catchUp();
+  } catch (cause) {
+    throw new ExchangeUnavailable('the revisions in force could not be loaded', { cause });
+  }
 };
 
 const attemptExchange = async (
@@ -70,7 +79,9 @@ const answerFound = async (
   const { key } = exchange;
   const request = found.request;
   if (request === null) {
-    return key.kind === 'broker' ? refused('request_id_unknown', null) : openUnlessDenied(parts, exchange, found);
+    return key.kind === 'broker'
+      ? refused('request_id_unknown', null)
+      : openUnlessDenied(parts, exchange, found);
   }
   if (key.kind !== 'digest' && request.requestDigest !== requestDigest(exchange.target.asked))
     return refuseCaller(parts, exchange.caller, exchange.request, 'request_id_reused');
@@ -78,7 +89,9 @@ const answerFound = async (
     case 'pending':
       return answerPending(parts, exchange, found, request);
     case 'denied':
-      return key.kind === 'digest' ? openUnlessDenied(parts, exchange, found) : denied(parts, exchange, request.id);
+      return key.kind === 'digest'
+        ? openUnlessDenied(parts, exchange, found)
+        : denied(parts, exchange, request.id);
     case 'expired':
     case 'cancelled':
       return key.kind === 'digest'

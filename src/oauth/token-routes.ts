@@ -29,9 +29,7 @@ const labelOf = (outcome: Outcome): string => {
 
 /** An outage of something an exchange needs says when to try again; anything else is a bug. */
 const retryAfter = (error: unknown): number | null =>
-  error instanceof Error &&
-  'retryAfterSeconds' in error &&
-  typeof error.retryAfterSeconds === 'number'
+  error instanceof Error && 'retryAfterSeconds' in error && typeof error.retryAfterSeconds === 'number'
     ? error.retryAfterSeconds
     : null;
 

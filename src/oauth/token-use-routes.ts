@@ -1,9 +1,9 @@
 /** `POST /token-use`: an API of the registry, proven by its own Entra assertion, reports uses of its tokens. */
 import Router from '@koa/router';
 import { z } from 'zod';
+import type { Clock } from '../clock.ts';
 import { readJson } from '../http/json.ts';
 import type { AssertionVerifier } from '../identity/assertion-verifier.ts';
-import type { Clock } from '../clock.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Database } from '../storage/database.ts';
 import { recordTokenUses } from '../tokens/token-uses.ts';
@@ -75,7 +75,10 @@ export const tokenUseRoutes = (options: TokenUseOptions): Router => {
     const uses = tokenUses.safeParse(read.value);
     if (!uses.success) {
       context.status = 400;
-      context.body = { error: 'invalid_request', error_description: z.prettifyError(uses.error).slice(0, 500) };
+      context.body = {
+        error: 'invalid_request',
+        error_description: z.prettifyError(uses.error).slice(0, 500),
+      };
       return;
     }
     const recorded = await recordTokenUses(

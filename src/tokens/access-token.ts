@@ -1,6 +1,5 @@
 /** The RFC 9068 access token: rendered from what the database holds, so it can be rendered again, the same. */
-import type { AuthorizationDetails } from '../registry/registry.ts';
-import type { Environment } from '../registry/registry.ts';
+import type { AuthorizationDetails, Environment } from '../registry/registry.ts';
 import type { SigningKey } from './signing-keys.ts';
 
 export type AccessTokenClaims = {

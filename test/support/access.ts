@@ -1,0 +1,109 @@
+/** Rows that the state machine's tests start from: one agent, one policy revision, requests opened by the real statements. */
+import { randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
+import { openPending } from '../../src/access/open-request.ts';
+import { type Asked, termsDigest, termsOf } from '../../src/access/request-digest.ts';
+import type { Approver } from '../../src/access/vote.ts';
+import type { VerifiedWorkload } from '../../src/identity/verified-workload.ts';
+import { newRequestId } from '../../src/ids.ts';
+import type { ApprovalTerms, Decision } from '../../src/policy/decision.ts';
+import type { Database } from '../../src/storage/database.ts';
+
+export const AGENT = 'reporting-agent';
+export const AUDIENCE = 'api://reports.prod';
+export const DECIDED_ON = { agentId: AGENT, registryRevision: 1, policyRevision: 'bundle-1' };
+
+export const WORKLOAD: VerifiedWorkload = {
+  tenantId: randomUUID(),
+  objectId: randomUUID(),
+  applicationId: randomUUID(),
+  assertionId: 'uti',
+  credential: 'secret',
+  version: '2.0',
+  roles: [],
+  issuedAt: 0,
+  expiresAt: 0,
+  parentApplicationId: null,
+  digest: 'digest',
+};
+
+/** A registry and a policy in force, as `apply` and `policy activate` leave them. */
+export const seed = async ({ db }: Database): Promise<void> => {
+  await sql`insert into registry_revisions (revision, applied_by, reason, digest, document) values (1, 'test', 'test', 'd', '{}')`.execute(
+    db,
+  );
+  await sql`insert into policy_revisions (revision, bundle) values ('bundle-1', '')`.execute(db);
+  await sql`insert into agents (id, tenant_id, object_id, application_id, enabled, definition, revision)
+    values (${AGENT}, ${WORKLOAD.tenantId}, ${WORKLOAD.objectId}, ${WORKLOAD.applicationId}, true, '{}', 1)`.execute(
+    db,
+  );
+  await sql`update in_force set registry_revision = 1, policy_revision = 'bundle-1'`.execute(db);
+};
+
+export const decisionWith = (
+  approval: Partial<ApprovalTerms>,
+  changes: Partial<Decision> = {},
+): Decision => ({
+  decision: 'needs_approval',
+  rule: 'export-payroll',
+  matched: ['export-payroll'],
+  publicReason: 'an approver decides',
+  internalReason: 'payroll is personal data',
+  tokenSeconds: 45,
+  grantSeconds: 900,
+  maxTokens: null,
+  denialHoldSeconds: 3600,
+  approval: { groups: ['payroll'], quorum: 1, pendingSeconds: 900, pickupSeconds: 600, ...approval },
+  inputDigest: 'input',
+  bundleRevision: 'bundle-1',
+  ...changes,
+});
+
+let opened = 0;
+/** A scope that no other test asked for, so that no denial of another test holds for it. */
+export const freshScope = (): string => {
+  opened += 1;
+  return `payroll.export-${opened}`;
+};
+
+/** Opens a pending request under its own key and returns what a voter would see. */
+export const openRequest = async (
+  database: Database,
+  decision: Decision,
+  scopes: readonly string[] = [freshScope()],
+): Promise<{ readonly requestId: string; readonly termsDigest: string }> => {
+  const requestId = newRequestId();
+  const asked: Asked = {
+    agentId: AGENT,
+    audience: AUDIENCE,
+    scopes,
+    authorizationDetails: [],
+    proofKey: null,
+  };
+  const terms = termsOf(asked, decision, { justification: null, requestedSeconds: null });
+  const digest = termsDigest(terms);
+  const open = await openPending(database, DECIDED_ON, {
+    requestId,
+    key: { kind: 'own', value: requestId.slice(5) },
+    replaces: null,
+    asked,
+    justification: null,
+    requestedSeconds: null,
+    workload: WORKLOAD,
+    decision,
+    terms,
+    termsDigest: digest,
+    events: [{ name: 'request.opened', requestId, agentId: AGENT, data: { state: 'pending' } }],
+  });
+  if (open === null) throw new Error('the request was not opened');
+  return { requestId, termsDigest: digest };
+};
+
+/** A person with the payroll group's role who signed in just now; a new one each time. */
+export const approver = (changes: Partial<Approver> = {}): Approver => ({
+  tenant: WORKLOAD.tenantId,
+  object: randomUUID(),
+  roles: ['Approver', 'Approver.payroll'],
+  signedInAt: new Date(),
+  ...changes,
+});

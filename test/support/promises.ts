@@ -1,0 +1,64 @@
+/**
+ * The promises that hold after every test, read from the database and the log: one current credential per grant (I2),
+ * grants only by policy or by enough distinct people who signed the same terms (I3), lifetimes within the grant (I4),
+ * legal states with their one terminal event (I5), an event for everything that leaves (I1), nothing secret (I7).
+ */
+import { sql } from 'kysely';
+import { expect } from 'vitest';
+import type { Database } from '../../src/storage/database.ts';
+
+const BROKEN: Record<string, string> = {
+  'I1: a token without its issuing event': `
+    select t.jti from tokens t where not exists (
+      select from audit_events e where e.name = 'token.issued' and convert_from(e.body, 'UTF8')::jsonb ->> 'jti' = t.jti)`,
+  'I1: a grant without its opening event': `
+    select g.id from grants g where not exists (
+      select from audit_events e where e.name = 'grant.opened' and e.request_id = g.request_id)`,
+  'I1: a request without its opening event': `
+    select r.id from access_requests r where not exists (
+      select from audit_events e where e.name = 'request.opened' and e.request_id = r.id)`,
+  'I2: more than one current credential under a grant': `
+    select grant_id from tokens where state = 'ACTIVE' group by grant_id having count(*) > 1`,
+  'I2: a current credential that the grant does not know': `
+    select t.jti from tokens t join grants g on g.id = t.grant_id where t.state = 'ACTIVE' and g.current_jti is distinct from t.jti`,
+  'I2: more than two unexpired credentials under a grant': `
+    select grant_id from tokens where state <> 'REVOKED' and expires_at > now() group by grant_id having count(*) > 2`,
+  'I2: a rotated token without its successor': `
+    select t.jti from tokens t left join tokens s on s.jti = t.successor_jti where t.state = 'ROTATED' and s.jti is null`,
+  'I3: a grant without permit or quorum on the same terms': `
+    select g.id from grants g join access_requests r on r.id = g.request_id
+    where g.terms_digest <> r.terms_digest
+      or r.state not in ('permitted', 'approved')
+      or (r.state = 'permitted') <> (r.decision ->> 'decision' = 'permit')
+      or r.state = 'approved' and r.quorum > (
+        select count(*) from votes v where v.request_id = r.id and v.verdict = 'approve' and v.terms_digest = r.terms_digest)`,
+  'I3: approvals that are not votes': `
+    select r.id from access_requests r where r.approvals <> (
+      select count(*) from votes v where v.request_id = r.id and v.verdict = 'approve')`,
+  'I4: a token that outlives its grant or its terms': `
+    select t.jti from tokens t join grants g on g.id = t.grant_id
+    where t.expires_at > g.approved_until or t.expires_at > t.issued_at + make_interval(secs => g.token_seconds)`,
+  'I4: more tokens than the terms allow': `
+    select g.id from grants g join access_requests r on r.id = g.request_id
+    where (r.terms ->> 'max_tokens')::integer < (select count(*) from tokens t where t.grant_id = g.id)`,
+  'I5: a request with a state that its events do not tell': `
+    select r.id from access_requests r
+    left join audit_events e on e.request_id = r.id and e.name in ('request.expired', 'denial.given')
+    where r.state <> 'cancelled' group by r.id
+    having count(e.name) <> (case when r.state in ('expired', 'denied') then 1 else 0 end)`,
+  'I5: a grant under a request that is not permitted or approved': `
+    select g.id from grants g join access_requests r on r.id = g.request_id
+    where r.state in ('pending', 'denied', 'expired', 'cancelled')`,
+  'I7: a token or assertion in an event': `
+    select position from audit_events where convert_from(body, 'UTF8') ~ 'eyJ[A-Za-z0-9_-]{10,}[.]'`,
+};
+
+/** Fails with the rows that break a promise. */
+export const checkPromises = async (database: Database): Promise<void> => {
+  const broken: Record<string, unknown[]> = {};
+  for (const [promise, query] of Object.entries(BROKEN)) {
+    const { rows } = await sql.raw(query).execute(database.db);
+    if (rows.length > 0) broken[promise] = rows;
+  }
+  expect(broken).toEqual({});
+};
