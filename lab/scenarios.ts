@@ -1,0 +1,48 @@
+/** The stories that the demo page tells, as data: who asks for what, and how that must end. */
+
+export type Scenario = {
+  readonly name: string;
+  readonly title: string;
+  /** What it shows, one sentence. */
+  readonly shows: string;
+  readonly agent: string;
+  readonly audience: string;
+  readonly scope: string;
+  readonly decision: 'permit' | 'needs_approval' | 'deny';
+  /** The agent's own words. */
+  readonly justification: string;
+};
+
+export const SCENARIOS: readonly Scenario[] = [
+  {
+    name: 'read-knowledge',
+    title: 'The support agent reads an article',
+    shows:
+      'Policy permits it: a token for one API and one action, gone within a minute, and nobody was bothered.',
+    agent: 'support-agent',
+    audience: 'api://knowledge.prod',
+    scope: 'articles.read',
+    decision: 'permit',
+    justification: 'A customer asks how to reset a password; I look it up.',
+  },
+  {
+    name: 'export-payroll',
+    title: 'The reporting agent exports the payroll',
+    shows: 'Policy will not decide this alone: a person reads what is asked, and countersigns or refuses.',
+    agent: 'reporting-agent',
+    audience: 'api://reports.prod',
+    scope: 'payroll.export',
+    decision: 'needs_approval',
+    justification: "The monthly cost report is due and needs the totals of this month's payroll.",
+  },
+  {
+    name: 'delete-database',
+    title: 'The operations agent deletes a database',
+    shows: 'Policy denies it whatever the agent says; the attempt is on record all the same.',
+    agent: 'ops-agent',
+    audience: 'api://operations.prod',
+    scope: 'database.delete',
+    decision: 'deny',
+    justification: 'The disk is nearly full, and this database looks unused.',
+  },
+];
