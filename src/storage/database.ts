@@ -67,8 +67,8 @@ const translate = (error: unknown, connectionLost: boolean): unknown => {
     if (error.code !== undefined && UNAVAILABLE.test(error.code)) {
       return new DatabaseUnavailable(error.message, error.code);
     }
-    delete error.detail;
-    delete error.where;
+    error.detail = undefined;
+    error.where = undefined;
     return error;
   }
   return connectionLost ? connectionTrouble(error) : error;
@@ -154,7 +154,8 @@ const kyselyOn = (pool: Pool): Kysely<Tables> =>
         connect: async () => {
           const connection = await pool.acquire();
           const query = (text: string, values: readonly unknown[]) => connection.query({ text, values });
-          return { query: query as PostgresPoolClient['query'], release: connection.release };
+          // Its second form takes cursors, which kysely uses only where the dialect is given one.
+          return { query: query as unknown as PostgresPoolClient['query'], release: connection.release };
         },
       },
     }),

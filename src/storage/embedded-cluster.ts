@@ -1,0 +1,196 @@
+/**
+ * The data directory of the embedded database and the passwords that go with it: `DIR/cluster/data` and
+ * `DIR/cluster/secrets.json` (0600), made under another name and moved into place as one, so that a start that was
+ * cut short leaves nothing that looks finished. Roles: `countersign_owner` owns the schema and serves migrations,
+ * `countersign` owns nothing and is what the broker works with; the superuser is used by nobody.
+ */
+import { randomBytes } from 'node:crypto';
+import {
+  chown,
+  lstat,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  writeFile,
+} from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import {
+  type Binaries,
+  findBinaries,
+  OTHERWISE,
+  type ProcessUser,
+  unprivilegedUser,
+} from './embedded-binaries.ts';
+import { runToEnd } from './embedded-process.ts';
+
+export const APPLICATION_ROLE = 'countersign';
+const OWNER_ROLE = 'countersign_owner';
+const SUPERUSER = 'postgres';
+const DATABASE = 'countersign';
+
+const secretsSchema = z.object({
+  /** Names this cluster on its server's command line, by which its process is recognised. */
+  cluster: z.string().regex(/^countersign-[0-9a-f]{32}$/),
+  superuserPassword: z.string().min(1),
+  ownerPassword: z.string().min(1),
+  applicationPassword: z.string().min(1),
+});
+type Secrets = z.infer<typeof secretsSchema>;
+
+export type Cluster = {
+  /** As it was configured; messages name it. */
+  readonly directory: string;
+  readonly data: string;
+  readonly name: string;
+  readonly user: ProcessUser;
+  readonly binaries: Binaries;
+  /** Connection strings once the server listens on `port` of the loopback. */
+  readonly dsns: (port: number) => Dsns;
+};
+
+export type Dsns = {
+  readonly ownerDsn: string;
+  readonly applicationDsn: string;
+  readonly superuserDsn: string;
+};
+
+/** An unfinished cluster older than this belongs to nobody any more. */
+const ABANDONED_AFTER_MS = 10 * 60_000;
+const UNFINISHED_PREFIX = 'unfinished-';
+
+const newPassword = (): string => randomBytes(32).toString('base64url');
+
+const newSecrets = (): Secrets => ({
+  cluster: `countersign-${randomBytes(16).toString('hex')}`,
+  superuserPassword: newPassword(),
+  ownerPassword: newPassword(),
+  applicationPassword: newPassword(),
+});
+
+/** One line a statement: the single-user server ends a statement at the line's end. */
+const setUp = (secrets: Secrets): string => `
+alter role ${SUPERUSER} password '${secrets.superuserPassword}';
+create role ${OWNER_ROLE} login password '${secrets.ownerPassword}';
+create role ${APPLICATION_ROLE} login password '${secrets.applicationPassword}';
+create database ${DATABASE} owner ${OWNER_ROLE};
+revoke all on database ${DATABASE} from public;
+grant connect on database ${DATABASE} to ${APPLICATION_ROLE};
+`;
+
+/** Passwords only, and from this machine only. */
+const HOST_BASED_AUTHENTICATION = 'host all all 127.0.0.1/32 scram-sha-256\n';
+
+const syncDirectory = async (directory: string): Promise<void> => {
+  const handle = await open(directory, 'r');
+  await handle.sync().finally(() => handle.close());
+};
+
+const removeAbandoned = async (directory: string): Promise<void> => {
+  for (const entry of await readdir(directory)) {
+    if (!entry.startsWith(UNFINISHED_PREFIX)) continue;
+    const { mtimeMs } = await lstat(join(directory, entry));
+    if (Date.now() - mtimeMs > ABANDONED_AFTER_MS) {
+      await rm(join(directory, entry), { recursive: true, force: true });
+    }
+  }
+};
+
+/** Makes a new cluster in `unfinished` and moves it to its place; another start may have been faster. */
+const createCluster = async (directory: string): Promise<void> => {
+  await removeAbandoned(directory);
+  const user = await unprivilegedUser();
+  const binaries = await findBinaries(user);
+  const unfinished = await mkdtemp(join(directory, UNFINISHED_PREFIX));
+  try {
+    const data = join(unfinished, 'data');
+    await mkdir(data, { mode: 0o700 });
+    if (user !== null) await chown(data, user.uid, user.gid);
+    const where = { cwd: data, user };
+    await runToEnd(
+      binaries.initdb,
+      [
+        `--username=${SUPERUSER}`,
+        '--auth=reject',
+        '--encoding=UTF8',
+        '--locale=C',
+        '--locale-provider=builtin',
+        '--builtin-locale=C.UTF-8',
+        '--no-instructions',
+      ],
+      where,
+    );
+    await writeFile(join(data, 'pg_hba.conf'), HOST_BASED_AUTHENTICATION);
+    const secrets = newSecrets();
+    await runToEnd(binaries.postgres, ['--single', SUPERUSER], { ...where, input: setUp(secrets) });
+    await writeFile(join(unfinished, 'secrets.json'), JSON.stringify(secrets), { mode: 0o600, flush: true });
+    await syncDirectory(unfinished);
+    await rename(unfinished, join(directory, 'cluster')).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+    });
+    await syncDirectory(directory);
+  } finally {
+    await rm(unfinished, { recursive: true, force: true });
+  }
+};
+
+const readSecrets = async (directory: string): Promise<Secrets | null> => {
+  const file = join(directory, 'cluster', 'secrets.json');
+  try {
+    return secretsSchema.parse(JSON.parse(await readFile(file, 'utf8')));
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw new Error(`${file} cannot be read or is damaged: restore it from a backup, ${OTHERWISE}`, {
+      cause: error,
+    });
+  }
+};
+
+/** The user that owns an existing data directory, as whom root must run its server. */
+const ownerOf = async (data: string): Promise<ProcessUser> => {
+  if (process.getuid?.() !== 0) return null;
+  const { uid, gid } = await lstat(data);
+  return { uid, gid };
+};
+
+/** The cluster in `directory`, or null if there is none yet. */
+export const findCluster = async (directory: string): Promise<Cluster | null> => {
+  const secrets = await readSecrets(directory);
+  if (secrets === null) return null;
+  const data = join(directory, 'cluster', 'data');
+  const user = await ownerOf(data);
+  const dsn = (role: string, password: string, port: number, database: string) =>
+    `postgres://${role}:${password}@127.0.0.1:${port}/${database}`;
+  return {
+    directory,
+    data,
+    name: secrets.cluster,
+    user,
+    binaries: await findBinaries(user),
+    dsns: (port) => ({
+      ownerDsn: dsn(OWNER_ROLE, secrets.ownerPassword, port, DATABASE),
+      applicationDsn: dsn(APPLICATION_ROLE, secrets.applicationPassword, port, DATABASE),
+      superuserDsn: dsn(SUPERUSER, secrets.superuserPassword, port, SUPERUSER),
+    }),
+  };
+};
+
+/** The cluster in `directory`, made if there is none. Throws one clear line that says what to do. */
+export const openCluster = async (directory: string): Promise<Cluster> => {
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    const found = await findCluster(directory);
+    if (found !== null) return found;
+    await createCluster(directory);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`the embedded database in ${directory} could not be set up: ${reason}`, { cause: error });
+  }
+  const created = await findCluster(directory);
+  if (created === null) throw new Error(`the embedded database in ${directory} vanished while it was set up`);
+  return created;
+};
