@@ -24,7 +24,8 @@ const ASSERTION: Meaning = {
 const REASONS = {
   client_authentication: {
     error: 'invalid_client',
-    description: 'agents have no client secret: leave client authentication out, the subject_token says who asks',
+    description:
+      'agents have no client secret: leave client authentication out, the subject_token says who asks',
   },
   client_id_conflict: {
     error: 'invalid_request',
@@ -41,7 +42,8 @@ const REASONS = {
   },
   requested_token_type: {
     error: 'invalid_request',
-    description: 'requested_token_type must be urn:ietf:params:oauth:token-type:access_token or :jwt, or absent',
+    description:
+      'requested_token_type must be urn:ietf:params:oauth:token-type:access_token or :jwt, or absent',
   },
   actor_token: { error: 'invalid_request', description: 'actor_token is not supported' },
   target_missing: {
@@ -72,7 +74,8 @@ const REASONS = {
   },
   request_id_unknown: {
     error: 'invalid_request',
-    description: 'request_id is malformed: 1 to 128 of A-Z a-z 0-9 . _ ~ -, and areq_ only as an answer gave it',
+    description:
+      'request_id is malformed: 1 to 128 of A-Z a-z 0-9 . _ ~ -, and areq_ only as an answer gave it',
   },
   request_id_reused: {
     error: 'invalid_request',

@@ -1,0 +1,77 @@
+/** A closed-loop load: so many keep-alive connections, each sending its next request when the last was answered. */
+import { Agent, request } from 'node:http';
+
+export type Load = {
+  readonly url: string;
+  readonly connections: number;
+  /** How many requests in all. */
+  readonly count: number;
+  /** The form of the i-th request. */
+  readonly form: (index: number) => string;
+};
+
+export type LoadResult = {
+  readonly seconds: number;
+  /** Milliseconds. */
+  readonly p50: number;
+  readonly p99: number;
+};
+
+const post = (agent: Agent, url: string, form: string): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const sent = request(
+      url,
+      {
+        agent,
+        method: 'POST',
+        headers: {
+          'content-type': 'application/x-www-form-urlencoded',
+          'content-length': Buffer.byteLength(form),
+        },
+      },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', reject);
+        response.on('end', () => {
+          if (response.statusCode === 200) resolve();
+          else reject(new Error(`${response.statusCode}: ${Buffer.concat(chunks).toString().slice(0, 300)}`));
+        });
+      },
+    );
+    sent.on('error', reject);
+    sent.end(form);
+  });
+
+/** A server may close an idle connection just as it is used again; such a request was never read and is sent anew. */
+const isLostRace = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
+
+const postOnce = (agent: Agent, url: string, form: string): Promise<void> =>
+  post(agent, url, form).catch((error: unknown) => {
+    if (!isLostRace(error)) throw error;
+    return post(agent, url, form);
+  });
+
+/** Sends the whole load; any answer but 200 ends it. */
+export const runLoad = async ({ url, connections, count, form }: Load): Promise<LoadResult> => {
+  const agent = new Agent({ keepAlive: true, maxSockets: connections });
+  const times: number[] = [];
+  let next = 0;
+  const started = performance.now();
+  const worker = async (): Promise<void> => {
+    while (next < count) {
+      const index = next;
+      next += 1;
+      const sent = performance.now();
+      await postOnce(agent, url, form(index));
+      times.push(performance.now() - sent);
+    }
+  };
+  await Promise.all(Array.from({ length: connections }, worker));
+  const seconds = (performance.now() - started) / 1000;
+  agent.destroy();
+  times.sort((a, b) => a - b);
+  const quantile = (q: number): number => times[Math.floor(q * (times.length - 1))] ?? Number.NaN;
+  return { seconds, p50: quantile(0.5), p99: quantile(0.99) };
+};
