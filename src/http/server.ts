@@ -1,0 +1,81 @@
+/**
+ * A listening HTTP server with limits against clients that take their time or bring too much, and an end that lets
+ * what is under way be answered. TLS is the business of the proxy in front.
+ */
+import { once } from 'node:events';
+import { createServer, type RequestListener, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Logger } from 'pino';
+
+const LIMITS = {
+  headersTimeout: 5_000,
+  requestTimeout: 10_000,
+  connectionsCheckingInterval: 1_000,
+  keepAliveTimeout: 5_000,
+  maxHeaderSize: 16 * 1_024,
+} as const;
+const MAX_CONNECTIONS = 2_000;
+const MAX_REQUESTS_PER_SOCKET = 1_000;
+/** What is under way at the end has this long to be answered. */
+const DRAIN_MS = 8_000;
+
+export type ListenOptions = {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** The setting that chose the address, for the message when it is taken. */
+  readonly setting: string;
+  readonly handler: RequestListener;
+  readonly logger: Logger;
+};
+
+export type Listening = {
+  readonly host: string;
+  readonly port: number;
+  /** Accepts nothing new, answers what is under way, then closes. */
+  readonly close: () => Promise<void>;
+};
+
+const explain = (error: unknown, { host, port, setting }: ListenOptions): Error => {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const advice =
+    code === 'EADDRINUSE'
+      ? `is already in use: end the process that listens there, or choose another address with ${setting}`
+      : `cannot be listened on (${String(code)}): choose another address with ${setting}`;
+  return new Error(`${host.includes(':') ? `[${host}]` : host}:${port} ${advice}`, { cause: error });
+};
+
+/** Starts listening. Throws an error that says what to do when the address cannot be had. */
+export const listen = async (options: ListenOptions): Promise<Listening> => {
+  const underWay = new Set<ServerResponse>();
+  let closing = false;
+  const server = createServer(LIMITS, (request, response) => {
+    underWay.add(response);
+    response.once('close', () => underWay.delete(response));
+    if (closing) response.setHeader('Connection', 'close');
+    options.handler(request, response);
+  });
+  server.maxConnections = MAX_CONNECTIONS;
+  server.maxRequestsPerSocket = MAX_REQUESTS_PER_SOCKET;
+  try {
+    server.listen(options.port, options.host);
+    await once(server, 'listening');
+  } catch (error) {
+    throw explain(error, options);
+  }
+  server.on('error', (error) => options.logger.error({ err: error }, 'the HTTP server failed'));
+
+  const close = async (): Promise<void> => {
+    closing = true;
+    const closed = once(server, 'close');
+    server.close();
+    for (const response of underWay) {
+      if (!response.headersSent) response.setHeader('Connection', 'close');
+    }
+    const impatience = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+    await closed;
+    clearTimeout(impatience);
+  };
+  const { address, port } = server.address() as AddressInfo;
+  return { host: address, port, close };
+};
