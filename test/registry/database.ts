@@ -43,9 +43,8 @@ export const openTestDatabase = async (): Promise<TestDatabase> => {
       return rows.map(({ body }) => JSON.parse(body.toString()));
     },
     everything: async () => {
-      const tables = await Promise.all(
-        TABLES.map(async (table) => (await owner.query(`select * from ${table} order by 1`)).rows),
-      );
+      const tables: unknown[][] = [];
+      for (const table of TABLES) tables.push((await owner.query(`select * from ${table} order by 1`)).rows);
       return JSON.stringify(tables);
     },
     waiting: async (count) => {

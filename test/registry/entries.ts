@@ -1,4 +1,6 @@
 /** The one valid registry of these tests; each test changes one thing. */
+import { stringify } from 'yaml';
+import { parseRegistry, RegistryInvalid } from '../../src/registry/registry-file.ts';
 import type { AgentEntry, RegistryDocument, ResourceEntry } from '../../src/registry/registry-schema.ts';
 
 export const TENANT = '11111111-1111-4111-8111-111111111111';
@@ -38,3 +40,21 @@ export const document = (change: Partial<RegistryDocument> = {}): RegistryDocume
   resources: [resource('api://knowledge.dev', { environment: 'dev' }), resource('api://knowledge.prod')],
   ...change,
 });
+
+/** A registry file of that content. */
+export const file = (content: unknown, name = 'registry.yaml') => ({ name, text: stringify(content) });
+
+/** What is wrong with the files; empty: nothing. */
+export const problemsOf = (...files: { name: string; text: string }[]): readonly string[] => {
+  try {
+    parseRegistry(files);
+  } catch (error) {
+    if (error instanceof RegistryInvalid) return error.problems;
+    throw error;
+  }
+  return [];
+};
+
+/** Problems of the valid registry with one thing changed. */
+export const problemsWith = (change: Partial<Record<keyof RegistryDocument, unknown>>): readonly string[] =>
+  problemsOf(file({ ...document(), ...change }));
