@@ -1,0 +1,123 @@
+/** The audit trail, newest first, filtered by plain links and one form that works without script. */
+import type { JSX } from 'preact';
+import { AllFacts, type EventModel, LeadingFacts, toneOf } from './event-facts.tsx';
+import { Layout, type PageContext } from './layout.tsx';
+import { utc } from './words.ts';
+
+/** The filters as they were typed. */
+export type AuditFilters = {
+  readonly agent: string;
+  readonly request: string;
+  readonly event: string;
+  readonly from: string;
+  readonly to: string;
+};
+
+export type AuditModel = {
+  readonly filters: AuditFilters;
+  /** What is wrong with a filter, by its name. */
+  readonly problems: Partial<Readonly<Record<keyof AuditFilters, string>>>;
+  /** Every event name there is, to choose from. */
+  readonly eventNames: readonly string[];
+  readonly events: readonly EventModel[];
+  readonly next: string | null;
+};
+
+const Filter = (props: {
+  name: keyof AuditFilters;
+  label: string;
+  model: AuditModel;
+  placeholder?: string;
+  options?: string;
+}): JSX.Element => {
+  const problem = props.model.problems[props.name];
+  return (
+    <label>
+      {props.label}
+      <input
+        type="text"
+        name={props.name}
+        value={props.model.filters[props.name]}
+        placeholder={props.placeholder}
+        list={props.options}
+        autocomplete="off"
+        spellcheck={false}
+        aria-invalid={problem === undefined ? undefined : 'true'}
+        aria-describedby={problem === undefined ? undefined : `${props.name}-problem`}
+      />
+      {problem !== undefined && (
+        <small class="problem" id={`${props.name}-problem`}>
+          {problem}
+        </small>
+      )}
+    </label>
+  );
+};
+
+const Filters = ({ model }: { model: AuditModel }): JSX.Element => (
+  <form class="filters" method="get" action="/audit" aria-label="Filter the trail">
+    <Filter name="agent" label="Agent" model={model} />
+    <Filter name="request" label="Request" model={model} placeholder="areq_…" />
+    <Filter name="event" label="Event" model={model} options="event-names" />
+    <Filter name="from" label="From" model={model} placeholder="2026-01-31T08:00:00Z" />
+    <Filter name="to" label="To" model={model} placeholder="2026-01-31T09:00:00Z" />
+    <datalist id="event-names">
+      {model.eventNames.map((name) => (
+        <option value={name} />
+      ))}
+    </datalist>
+    <div class="filter-actions">
+      <button type="submit">Filter</button>
+      <a href="/audit">Clear</a>
+    </div>
+  </form>
+);
+
+const Entry = ({ event }: { event: EventModel }): JSX.Element => (
+  <li class={`entry tone-${toneOf(event.name)}`}>
+    <p class="entry-time">
+      <time dateTime={event.recordedAt.toISOString()}>{utc(event.recordedAt).slice(0, -4)}</time>
+    </p>
+    <div class="entry-body">
+      <p class="entry-head">
+        <code class="event-name">{event.name}</code>
+        {event.agent !== null && (
+          <a href={`/audit?agent=${encodeURIComponent(event.agent)}`}>{event.agent}</a>
+        )}
+        {event.requestId !== null && (
+          <a class="request-link" href={`/requests/${encodeURIComponent(event.requestId)}`}>
+            {event.requestId}
+          </a>
+        )}
+      </p>
+      <LeadingFacts event={event} />
+      <AllFacts event={event} />
+    </div>
+  </li>
+);
+
+export const AuditPage = ({ page, model }: { page: PageContext; model: AuditModel }): JSX.Element => (
+  <Layout page={page} title="Audit" section="audit">
+    <header class="page-head">
+      <h1>Audit trail</h1>
+    </header>
+    <Filters model={model} />
+    {model.events.length === 0 ? (
+      <div class="empty">
+        <p class="empty-title">No events</p>
+        <p>Nothing in the trail matches these filters.</p>
+      </div>
+    ) : (
+      <ol class="entries" reversed>
+        {model.events.map((event) => (
+          <Entry event={event} />
+        ))}
+      </ol>
+    )}
+    {model.next !== null && (
+      <p class="more">
+        <a href={model.next}>Older events</a>
+      </p>
+    )}
+  </Layout>
+);

@@ -1,0 +1,73 @@
+/**
+ * What an approval or a denial does, in plain words, from the terms alone: the same terms always read the same, and
+ * nothing that an agent wrote is among them.
+ */
+import type { JSX } from 'preact';
+import type { Environment } from './badges.tsx';
+import { duration, list } from './words.ts';
+
+export type ConsequenceModel = {
+  readonly agent: string;
+  readonly scopes: readonly string[];
+  readonly resource: string;
+  readonly environment: Environment | null;
+  /** How long the grant lasts, counted from the deciding approval, seconds. */
+  readonly grantSeconds: number;
+  readonly tokenSeconds: number;
+  /** Tokens that may ever be issued under the grant; null: no limit but time. */
+  readonly maxTokens: number | null;
+  /** How long the approval waits to be collected, seconds. */
+  readonly pickupSeconds: number;
+  readonly denialHoldSeconds: number;
+  /** Whether only the holder of the request's proof key can collect. */
+  readonly keyBound: boolean;
+  readonly quorum: number;
+  readonly approvals: number;
+};
+
+const remaining = ({ quorum, approvals }: ConsequenceModel): string => {
+  if (quorum <= 1) return 'One approval is enough: yours takes effect at once.';
+  const left = Math.max(1, quorum - approvals);
+  return left === 1
+    ? `${quorum} people must approve; ${approvals} already did, so yours takes effect at once.`
+    : `${quorum} different people must approve; ${approvals} did so far.`;
+};
+
+const renewal = (maxTokens: number | null): string => {
+  if (maxTokens === null)
+    return 'It gets a new one only after agent, policy and approval were checked again.';
+  return maxTokens === 1 ? 'It gets one, and never another.' : `It gets at most ${maxTokens} in all.`;
+};
+
+/** The sentence an approver signs. */
+const Sentence = ({ model }: { model: ConsequenceModel }): JSX.Element => (
+  <p class="sentence">
+    <b>{model.agent}</b> may use <code>{list(model.scopes)}</code> on <b>{model.resource}</b>
+    {model.environment !== null && ` in ${model.environment}`} for up to <b>{duration(model.grantSeconds)}</b>
+    . Each token lives at most {duration(model.tokenSeconds)}. It cannot use another action, API or
+    environment, and it cannot extend the time.
+  </p>
+);
+
+export const Consequences = ({ model }: { model: ConsequenceModel }): JSX.Element => (
+  <section class="consequences" aria-labelledby="consequences">
+    <h2 id="consequences">If you approve</h2>
+    <Sentence model={model} />
+    <ul>
+      <li>{remaining(model)}</li>
+      <li>{renewal(model.maxTokens)}</li>
+      <li>
+        {`If the agent does not collect it within ${duration(model.pickupSeconds)}, the approval lapses.`}
+      </li>
+      <li class={model.keyBound ? undefined : 'caution'}>
+        {model.keyBound
+          ? 'Only the holder of the key that this request was signed with can collect it.'
+          : 'Not bound to a key: whoever holds this agent’s Entra token can collect it.'}
+      </li>
+    </ul>
+    <p class="if-denied">
+      <b>If you deny,</b> the agent is refused at once, and these actions on this API stay refused for{' '}
+      {duration(model.denialHoldSeconds)}, whatever it asks or says.
+    </p>
+  </section>
+);

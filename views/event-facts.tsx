@@ -1,0 +1,75 @@
+/** The facts of one audit event. They may hold what strangers sent, so every value is shown as visible text. */
+import type { JSX } from 'preact';
+import { VisibleText } from './visible-text.tsx';
+
+export type EventFact = {
+  readonly name: string;
+  readonly value: string;
+  /** Whether it belongs in the line one reads first; the rest is one click away. */
+  readonly leading: boolean;
+};
+
+export type EventModel = {
+  readonly position: number;
+  readonly name: string;
+  readonly recordedAt: Date;
+  readonly agent: string | null;
+  readonly requestId: string | null;
+  readonly facts: readonly EventFact[];
+};
+
+/** Longest value in a line of facts, UTF-8 bytes. */
+const LINE_MAX_BYTES = 160;
+
+const TONES: Readonly<Record<string, string>> = {
+  'assertion.rejected': 'bad',
+  'agent.rejected': 'bad',
+  'policy.failed': 'bad',
+  'request.refused': 'bad',
+  'approval.refused': 'bad',
+  'denial.given': 'bad',
+  'token.refused': 'bad',
+  'csrf.blocked': 'bad',
+  'console.sign_in_refused': 'bad',
+  'request.opened': 'open',
+  'request.expired': 'end',
+  'grant.ended': 'end',
+  'approval.given': 'good',
+  'grant.opened': 'good',
+  'token.issued': 'good',
+  'token.used': 'good',
+};
+
+/** How an event is coloured: good, bad, open, end or plain. */
+export const toneOf = (name: string): string => TONES[name] ?? 'plain';
+
+export const LeadingFacts = ({ event }: { event: EventModel }): JSX.Element => (
+  <span class="leading-facts">
+    {event.facts
+      .filter((fact) => fact.leading)
+      .map((fact) => (
+        <span class="leading-fact">
+          <span class="fact-name">{fact.name}</span>{' '}
+          <VisibleText text={fact.value} maxBytes={LINE_MAX_BYTES} />
+        </span>
+      ))}
+  </span>
+);
+
+export const AllFacts = ({ event }: { event: EventModel }): JSX.Element => (
+  <details class="all-facts">
+    <summary>
+      Facts <span class="hidden">of event {event.position}</span>
+    </summary>
+    <dl>
+      {event.facts.map((fact) => (
+        <div class="fact">
+          <dt>{fact.name}</dt>
+          <dd>
+            <VisibleText text={fact.value} />
+          </dd>
+        </div>
+      ))}
+    </dl>
+  </details>
+);

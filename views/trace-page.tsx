@@ -1,0 +1,116 @@
+/** Everything that happened to one request, in the order of the trail, from the assertion to the last use. */
+import type { JSX } from 'preact';
+import {
+  type Environment,
+  EnvironmentBadge,
+  type RequestState,
+  type Sensitivity,
+  SensitivityBadge,
+  StateBadge,
+} from './badges.tsx';
+import { AllFacts, type EventModel, LeadingFacts, toneOf } from './event-facts.tsx';
+import { Layout, type PageContext } from './layout.tsx';
+import { LivePart } from './live-part.tsx';
+import { gap, list } from './words.ts';
+
+export type TraceModel = {
+  readonly requestId: string;
+  /** Null: policy refused by itself, so no request was opened; the events tell. */
+  readonly request: {
+    readonly agent: string;
+    readonly scopes: readonly string[];
+    readonly resource: string;
+    readonly environment: Environment | null;
+    readonly sensitivity: Sensitivity | null;
+    readonly state: RequestState;
+  } | null;
+  readonly events: readonly EventModel[];
+};
+
+const DAY_LENGTH = 10;
+
+const day = (time: Date): string => time.toISOString().slice(0, DAY_LENGTH);
+const clockTime = (time: Date): string => time.toISOString().slice(DAY_LENGTH + 1, -1);
+
+const Step = ({ event, before }: { event: EventModel; before: EventModel | undefined }): JSX.Element => (
+  <li class={`step tone-${toneOf(event.name)}`}>
+    <p class="step-time">
+      <time dateTime={event.recordedAt.toISOString()}>{clockTime(event.recordedAt)}</time>
+      {before !== undefined && (
+        <span class="step-gap">{gap(event.recordedAt.getTime() - before.recordedAt.getTime())}</span>
+      )}
+    </p>
+    <div class="step-body">
+      <h2>
+        <code>{event.name}</code>
+      </h2>
+      <LeadingFacts event={event} />
+      <AllFacts event={event} />
+    </div>
+  </li>
+);
+
+/** The head and the events; the live part of the page. */
+export const Trace = ({ model }: { model: TraceModel }): JSX.Element => {
+  const first = model.events[0];
+  const last = model.events.at(-1);
+  return (
+    <>
+      {model.request !== null && (
+        <p class="badges">
+          <StateBadge state={model.request.state} />
+          {model.request.environment !== null && <EnvironmentBadge environment={model.request.environment} />}
+          {model.request.sensitivity !== null && <SensitivityBadge sensitivity={model.request.sensitivity} />}
+        </p>
+      )}
+      {first !== undefined && last !== undefined && (
+        <p class="note">
+          {model.events.length} events on {day(first.recordedAt)}
+          {day(last.recordedAt) !== day(first.recordedAt) && ` to ${day(last.recordedAt)}`}, over{' '}
+          {gap(last.recordedAt.getTime() - first.recordedAt.getTime()).slice(1)}.
+        </p>
+      )}
+      <ol class="steps">
+        {model.events.map((event, index) => (
+          <Step event={event} before={model.events[index - 1]} />
+        ))}
+      </ol>
+    </>
+  );
+};
+
+/** How often an open trace asks for new events. */
+const REFRESH_SECONDS = 3;
+
+export const TracePage = (props: { page: PageContext; model: TraceModel; tag: string }): JSX.Element => {
+  const { page, model, tag } = props;
+  return (
+    <Layout page={page} title={`Trace ${model.requestId}`} section="audit">
+      <p class="crumbs">
+        Trace <span aria-hidden="true">/</span> <code>{model.requestId}</code>
+      </p>
+      <header class="request-head">
+        <h1>
+          {model.request === null ? (
+            'Refused before a request was opened'
+          ) : (
+            <>
+              {model.request.agent} <span class="asks-for">asks for</span>{' '}
+              <code>{list(model.request.scopes)}</code> <span class="asks-for">on</span>{' '}
+              {model.request.resource}
+            </>
+          )}
+        </h1>
+      </header>
+      <LivePart
+        id="trace"
+        href={`/requests/${model.requestId}`}
+        nonce={page.nonce}
+        tag={tag}
+        everySeconds={REFRESH_SECONDS}
+      >
+        <Trace model={model} />
+      </LivePart>
+    </Layout>
+  );
+};
