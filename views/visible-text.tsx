@@ -16,11 +16,10 @@ const LINE_BREAKS_MAX = 2;
 const MARKS_MAX = 3;
 
 /**
- * Not visible, though some count as letters, symbols or spaces: format and control characters, separators other
- * than the space, private and unassigned code points, lone surrogates, variation selectors, fillers, blank braille.
+ * Not seen, though some count as letters, symbols or spaces: control, format, private and unassigned code points, lone
+ * surrogates, everything that Unicode lets a renderer ignore, every separator but the space, and blank braille.
  */
-const UNSEEN =
-  /[\p{Cc}\p{Cf}\p{Cn}\p{Co}\p{Cs}\p{Zl}\p{Zp}\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\u{e0100}-\u{e01ef}]/u;
+const UNSEEN = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]|(?! )\p{Zs}/u;
 
 const MARK = /\p{M}/u;
 
@@ -54,9 +53,9 @@ export const visibleParts = (text: string): VisiblePart[] => {
       continue;
     }
     endPlain();
-    const escape = codePoint(character);
-    if (escape !== unseen) endUnseen();
-    unseen = escape;
+    const name = codePoint(character);
+    if (name !== unseen) endUnseen();
+    unseen = name;
     times += 1;
   }
   endUnseen();

@@ -9,7 +9,7 @@ import type { Decision } from '../policy/decision.ts';
 import type { Principal } from '../registry/registry.ts';
 import type { Database } from '../storage/database.ts';
 import type { GrantEnd, GrantState, RequestState } from '../storage/tables.ts';
-import type { AuthorizationDetails, Terms } from './request-digest.ts';
+import type { Terms } from './request-digest.ts';
 import { APPROVER_ROLE_PREFIX } from './vote.ts';
 
 /** The place after which a page of a list begins. */
@@ -52,7 +52,7 @@ export type CastVote = Principal & {
 
 /** One request with everything an approver decides on. */
 export type ApprovalRequest = Omit<QueueEntry, 'voters' | 'voted'> & {
-  readonly authorizationDetails: AuthorizationDetails;
+  readonly authorizationDetails: Terms['authorization_details'];
   readonly proofKey: string | null;
   readonly justification: string | null;
   readonly workload: VerifiedWorkload;
