@@ -7,7 +7,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { createClientCertificate } from './entra/certificates.ts';
+import { createSelfSigned } from './entra/certificates.ts';
 
 const guid = z.guid();
 const workload = { clientId: guid, clientSecret: z.string(), objectId: guid };
@@ -96,7 +96,7 @@ const createWorld = async (now: Date): Promise<World> => {
       AGENTS.map(async (id) => ({
         id,
         ...newWorkload(),
-        ...(await createClientCertificate(id, now)),
+        ...(await createSelfSigned(id, now)),
         owners: [{ tenant, object: ownerId }],
       })),
     ),

@@ -3,13 +3,13 @@
  * with which agents prove themselves. Nothing here is trusted by any machine unless it is told to.
  */
 import 'reflect-metadata';
-import { randomBytes, webcrypto } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import {
   AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
   ExtendedKeyUsage,
   ExtendedKeyUsageExtension,
-  type Extension,
+  Extension,
   KeyUsageFlags,
   KeyUsagesExtension,
   PemConverter,
@@ -26,7 +26,6 @@ const ECDSA = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const RSA = {
   name: 'RSASSA-PKCS1-v1_5',
   hash: 'SHA-256',
-  modulusLength: 2048,
   publicExponent: new Uint8Array([1, 0, 1]),
 } as const;
 
@@ -43,15 +42,22 @@ const validity = (now: Date, days: number): { notBefore: Date; notAfter: Date } 
   notAfter: new Date(now.getTime() + days * DAY_MS),
 });
 
+/**
+ * RFC 5280 section 4.2.1.10, DER: permittedSubtrees are the name `localhost` and the addresses 127.0.0.0/8. Whoever
+ * puts the lab's authority among the trusted ones of a browser gives it power over loopback and nothing else.
+ */
+const LOOPBACK_ONLY = Buffer.from('301ba019300b82096c6f63616c686f7374300a87087f000000ff000000', 'hex');
+const NAME_CONSTRAINTS_OID = '2.5.29.30';
+
 /** RFC 5280 section 4.1.2.2: positive, at most 20 octets. */
 const newSerialNumber = (): string => `01${randomBytes(15).toString('hex')}`;
 
-const privatePem = async (key: webcrypto.CryptoKey): Promise<string> =>
-  PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', key), 'PRIVATE KEY');
+const privatePem = async (key: CryptoKey): Promise<string> =>
+  PemConverter.encode(await crypto.subtle.exportKey('pkcs8', key), 'PRIVATE KEY');
 
 /** Makes a certificate authority named `name`. */
 export const createAuthority = async (name: string, now: Date): Promise<CertifiedKey> => {
-  const keys = await webcrypto.subtle.generateKey(ECDSA, true, ['sign', 'verify']);
+  const keys = await crypto.subtle.generateKey(ECDSA, true, ['sign', 'verify']);
   const certificate = await X509CertificateGenerator.createSelfSigned({
     serialNumber: newSerialNumber(),
     name: `CN=${name}`,
@@ -61,6 +67,7 @@ export const createAuthority = async (name: string, now: Date): Promise<Certifie
     extensions: [
       new BasicConstraintsExtension(true, 0, true),
       new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
+      new Extension(NAME_CONSTRAINTS_OID, true, LOOPBACK_ONLY),
       await SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   });
@@ -69,9 +76,9 @@ export const createAuthority = async (name: string, now: Date): Promise<Certifie
 
 /** Makes a TLS server certificate for this machine's loopback names, signed by `authority`. */
 export const createServerCertificate = async (authority: CertifiedKey, now: Date): Promise<CertifiedKey> => {
-  const keys = await webcrypto.subtle.generateKey(ECDSA, true, ['sign', 'verify']);
+  const keys = await crypto.subtle.generateKey(ECDSA, true, ['sign', 'verify']);
   const issuer = new X509Certificate(authority.certificate);
-  const signingKey = await webcrypto.subtle.importKey(
+  const signingKey = await crypto.subtle.importKey(
     'pkcs8',
     PemConverter.decodeFirst(authority.privateKey),
     ECDSA,
@@ -102,14 +109,22 @@ export const createServerCertificate = async (authority: CertifiedKey, now: Date
   return { certificate: certificate.toString('pem'), privateKey: await privatePem(keys.privateKey) };
 };
 
-/** Makes a self-signed RSA certificate, as a workload registers one at Entra to prove itself with. */
-export const createClientCertificate = async (name: string, now: Date): Promise<CertifiedKey> => {
-  const keys = await webcrypto.subtle.generateKey(RSA, true, ['sign', 'verify']);
+/**
+ * Makes an RSA key with a certificate by itself: what a workload registers at Entra to prove itself with, and what
+ * Entra publishes (`x5c`) beside each of its signing keys.
+ */
+export const createSelfSigned = async (
+  name: string,
+  now: Date,
+  modulusLength: 1024 | 2048 = 2048,
+): Promise<CertifiedKey> => {
+  const algorithm = { ...RSA, modulusLength };
+  const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
   const certificate = await X509CertificateGenerator.createSelfSigned({
     serialNumber: newSerialNumber(),
     name: `CN=${name}`,
     ...validity(now, AUTHORITY_DAYS),
-    signingAlgorithm: RSA,
+    signingAlgorithm: algorithm,
     keys,
     extensions: [new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true)],
   });
