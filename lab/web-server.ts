@@ -5,13 +5,19 @@ import type Koa from 'koa';
 
 export type WebServer = { readonly url: string; readonly close: () => Promise<void> };
 
+const LOOPBACK_HOST = /^(?:127\.0\.0\.1|localhost)(?::\d+)?$/;
 const MAX_BODY_BYTES = 64 * 1024;
 
 /** Serves `app` on a loopback port (0: any). Rejects when the port is taken. */
 export const serve = async (app: Koa, port: number): Promise<WebServer> => {
   // Koa would print to the terminal what the answer already says.
   app.silent = true;
-  const server = createServer(app.callback());
+  const answer = app.callback();
+  const server = createServer((request, response) => {
+    // A page of another site that gave its own name this address could read the lab's passwords (DNS rebinding).
+    if (LOOPBACK_HOST.test(request.headers.host ?? '')) answer(request, response);
+    else response.writeHead(421).end();
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, '127.0.0.1', resolve);

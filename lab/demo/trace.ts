@@ -1,0 +1,80 @@
+/** A request's trace as the broker tells it to tools, with each event in plain words. */
+import { z } from 'zod';
+
+export type TraceEvent = {
+  readonly name: string;
+  readonly at: Date;
+  /** What the event means, one line. */
+  readonly words: string;
+  /** The facts worth a glance. */
+  readonly facts: readonly { readonly name: string; readonly value: string }[];
+};
+
+export type Trace = { readonly events: readonly TraceEvent[]; readonly problem: string | null };
+
+export type TraceReader = (requestId: string) => Promise<Trace>;
+
+const WORDS: Readonly<Record<string, string>> = {
+  'assertion.verified': 'The assertion is genuine: signed by Entra, for the broker, by this workload.',
+  'agent.mapped': 'The workload is a registered agent.',
+  'agent.rejected': 'The workload is not a registered agent.',
+  'policy.decided': 'Policy decided.',
+  'policy.failed': 'Policy could not decide, so nothing was given.',
+  'request.opened': 'An access request was opened.',
+  'request.refused': 'The request was refused.',
+  'request.expired': 'Nobody decided in time.',
+  'approval.given': 'A person countersigned exactly these terms.',
+  'approval.refused': 'An attempt to vote was refused.',
+  'denial.given': 'A person said no.',
+  'grant.opened': 'A grant was opened: what is allowed, and until when.',
+  'grant.ended': 'The grant ended.',
+  'token.issued': 'A token was signed, after all of this was on record.',
+  'token.rotated': 'A successor took the place of a token that was about to expire.',
+  'token.redelivered': 'The same token was handed over again.',
+  'token.refused': 'No token was given.',
+  'token.used': 'The API reported that the token was used.',
+};
+
+/** Facts shown beside an event, in this order, where it has them. */
+const FACTS = ['decision', 'rule', 'public_reason', 'verdict', 'reason', 'jti', 'outcome', 'status'];
+
+const eventShape = z.looseObject({ name: z.string(), recorded_at: z.string() });
+const traceShape = z.looseObject({ events: z.array(eventShape) });
+
+const factsOf = (event: Readonly<Record<string, unknown>>): TraceEvent['facts'] => {
+  const { data } = event;
+  const facts: Readonly<Record<string, unknown>> =
+    typeof data === 'object' && data !== null ? { ...event, ...data } : event;
+  return FACTS.flatMap((name) => {
+    const value = facts[name];
+    return typeof value === 'string' || typeof value === 'number' ? [{ name, value: String(value) }] : [];
+  });
+};
+
+/** Reads traces from the broker with the assertion of a workload that has the Auditor role. */
+export const createTraceReader =
+  (issuer: string, assertion: () => Promise<string>): TraceReader =>
+  async (requestId) => {
+    try {
+      const response = await fetch(`${issuer}/requests/${encodeURIComponent(requestId)}`, {
+        headers: { accept: 'application/json', authorization: `Bearer ${await assertion()}` },
+        redirect: 'error',
+      });
+      if (response.status !== 200) {
+        await response.body?.cancel();
+        return { events: [], problem: `the broker answered with status ${response.status}` };
+      }
+      const { events } = traceShape.parse(await response.json());
+      return {
+        problem: null,
+        events: events.map((event) => ({
+          name: event.name,
+          at: new Date(event.recorded_at),
+          words: WORDS[event.name] ?? '',
+          facts: factsOf(event),
+        })),
+      };
+    } catch (error) {
+      return { events: [], problem: error instanceof Error ? error.message : String(error) };
+    }
+  };
