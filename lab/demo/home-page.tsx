@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import type { Scenario } from '../scenarios.ts';
 import { Layout } from './layout.tsx';
 import type { Account, Lab } from './story.ts';
+import { toneOf } from './tone.ts';
 
 const EXPECTED: Readonly<Record<Scenario['decision'], string>> = {
   permit: 'Policy permits',
@@ -11,7 +12,7 @@ const EXPECTED: Readonly<Record<Scenario['decision'], string>> = {
 };
 
 const Card = ({ scenario, number }: { scenario: Scenario; number: number }): JSX.Element => (
-  <article class={`card ${scenario.decision}`}>
+  <article class={`card ${toneOf(scenario.decision)}`}>
     <p class="eyebrow">
       Story {number} <span class="badge">{EXPECTED[scenario.decision]}</span>
     </p>

@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import type { Run } from '../agents/run.ts';
 import { Layout } from './layout.tsx';
 import { accountNamed, type Lab, type Story } from './story.ts';
+import { toneOf } from './tone.ts';
 import type { Trace } from './trace.ts';
 
 const REFRESH_SECONDS = 1;
@@ -56,7 +57,7 @@ const Steps = ({ run }: { run: Run }): JSX.Element => (
     <h2>What the agent does</h2>
     <ol class="steps">
       {run.steps.map((step) => (
-        <li class={step.name}>
+        <li class={toneOf(step.name)}>
           <time dateTime={step.at}>{time(new Date(step.at))}</time>
           <p>
             {step.text}
@@ -84,7 +85,7 @@ const TraceList = ({
     {trace.problem !== null && <p class="note">The trace cannot be read now: {trace.problem}.</p>}
     <ol class="steps">
       {trace.events.map((event) => (
-        <li class={event.name.replace('.', '-')}>
+        <li class={toneOf(event.name)}>
           <time dateTime={event.at.toISOString()}>{time(event.at)}</time>
           <p>
             <code>{event.name}</code> {event.words}
@@ -109,7 +110,7 @@ const TraceList = ({
 const Outcome = ({ run }: { run: Run }): JSX.Element | null => {
   if (run.token === null) return null;
   return (
-    <section class="outcome">
+    <section class="columns">
       <div>
         <h2>What the token says</h2>
         <pre>{JSON.stringify(run.token, null, 2)}</pre>
@@ -135,7 +136,7 @@ export const LiveStory = ({ story, lab }: { story: Story; lab: Lab }): JSX.Eleme
       }
     : {};
   return (
-    <div id="story" class={`story ${run.state}`} {...refresh}>
+    <div id="story" class={toneOf(run.state)} {...refresh}>
       <p class="headline" role="status">
         {HEADLINES[run.state]}
       </p>
