@@ -6,13 +6,13 @@
  * ended; one whose lock is held belongs to another broker, and this one does not start. Should two starts still race,
  * PostgreSQL's own lock on the data directory lets one of them through.
  */
-import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { Logger } from 'pino';
 import { OTHERWISE } from './embedded-binaries.ts';
 import { type Cluster, type Dsns, findCluster, openCluster } from './embedded-cluster.ts';
 import { endPostmaster, findPostmaster, type Server, startServer } from './embedded-process.ts';
+import { freePort } from './free-port.ts';
 
 export type Embedded = Dsns & {
   /** Process id of PostgreSQL's main process as it is now. */
@@ -28,17 +28,6 @@ const CONNECT_TIMEOUT_MS = 1_500;
 const RESTART_DELAY_MS = 250;
 /** Children of a server that was killed hold on to its memory for a moment, and a start fails so long. */
 const START_ATTEMPTS = 20;
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const listener = createServer();
-    listener.once('error', reject);
-    listener.listen(0, '127.0.0.1', () => {
-      const address = listener.address();
-      const port = typeof address === 'object' && address !== null ? address.port : 0;
-      listener.close(() => resolve(port));
-    });
-  });
 
 type Lock = { readonly release: () => Promise<void> };
 
