@@ -37,10 +37,13 @@ export type ApprovalTerms = {
   readonly pickupSeconds: number;
 };
 
-/** The PDP's answer. */
+/** The PDP's answer. A denial opens nothing: its lifetimes and counts are 0. */
 export type Decision = {
   readonly decision: 'permit' | 'needs_approval' | 'deny';
-  /** The rule that decided, `default` when none matched. */
+  /**
+   * The rule that decided; `default` when an action has no rule that matches, `no-common-group` when nobody may
+   * approve all of the actions, else `MALFORMED_RESULT` or `REFUSED_INPUT` (verdict.ts).
+   */
   readonly rule: string;
   /** Every rule that matched, sorted. */
   readonly matched: readonly string[];
@@ -57,7 +60,7 @@ export type Decision = {
   /** How long a person's denial holds, seconds. */
   readonly denialHoldSeconds: number;
   readonly approval: ApprovalTerms | null;
-  /** SHA-256 of the RFC 8785 form of the input, hex. */
+  /** SHA-256 of the RFC 8785 form of the input, hex; of the reason for a refused input that has no such form. */
   readonly inputDigest: string;
   /** Revision of the bundle that decided. */
   readonly bundleRevision: string;

@@ -1,0 +1,48 @@
+/** What a bundle must show before it is put in force: that nothing is denied, and that its own cases hold. */
+import { ENTRYPOINTS } from './bundle.ts';
+import { differences, inputOf, type PolicyCase } from './cases.ts';
+import type { Evaluation } from './evaluation.ts';
+import { checkInput } from './input.ts';
+import { failedVerdict, MALFORMED_RESULT, readVerdict } from './verdict.ts';
+
+/** Cases asked in one batch. */
+const BATCH = 64;
+
+/** A question that says nothing; whoever permits it permits by omission. */
+const NOTHING = '{}';
+
+const chunked = <Item>(items: readonly Item[]): Item[][] =>
+  Array.from({ length: Math.ceil(items.length / BATCH) }, (_, index) =>
+    items.slice(index * BATCH, (index + 1) * BATCH),
+  );
+
+/** Runs the cases; returns what is wrong, a line each, empty if nothing is. */
+export const selfTest = async (evaluation: Evaluation, cases: readonly PolicyCase[]): Promise<string[]> => {
+  const asked = [
+    { name: 'a question that says nothing is denied', input: NOTHING, example: null },
+    ...cases.map((example) => {
+      const checked = checkInput(inputOf(example));
+      return { name: example.name, input: 'canonical' in checked ? checked.canonical : NOTHING, example };
+    }),
+  ];
+  const wrong: string[] = [];
+  for (const batch of chunked(asked)) {
+    const outcome = await evaluation.evaluate(
+      ENTRYPOINTS.decision,
+      batch.map(({ input }) => input),
+    );
+    if ('failed' in outcome) return [...wrong, `policy ${outcome.failed}: ${outcome.detail}`];
+    for (const [index, { name, example }] of batch.entries()) {
+      const answer = outcome.answers[index];
+      const verdict =
+        answer !== undefined && 'failed' in answer
+          ? failedVerdict(answer.failed)
+          : readVerdict(answer?.result, example?.resource ?? { environment: 'prod' });
+      if (verdict.rule === MALFORMED_RESULT) wrong.push(`${name}: ${verdict.internalReason}`);
+      else if (example !== null)
+        wrong.push(...differences(example, verdict).map((line) => `${name}: ${line}`));
+      else if (verdict.decision !== 'deny') wrong.push(`${name}: it is not`);
+    }
+  }
+  return wrong;
+};
