@@ -17,6 +17,8 @@ export type BrokerProcess = {
 };
 
 const READY_TIMEOUT_MS = 90_000;
+/** Somebody else's broker may have images to pull and a database to set up first. */
+const EXTERNAL_TIMEOUT_MS = 600_000;
 const READY_POLL_MS = 50;
 /** Longer than the broker takes to drain and to stop its database. */
 const STOP_TIMEOUT_MS = 20_000;
@@ -113,7 +115,7 @@ export const brokerReady = async (broker: BrokerProcess, operationsUrl: string):
 
 /** Waits for a broker that somebody else runs: until its metadata name it as the issuer. */
 export const externalBrokerReady = async (issuer: string): Promise<void> => {
-  const deadline = Date.now() + READY_TIMEOUT_MS;
+  const deadline = Date.now() + EXTERNAL_TIMEOUT_MS;
   for (;;) {
     try {
       const response = await fetch(`${issuer}/.well-known/oauth-authorization-server`);
