@@ -6,6 +6,7 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
 import { pino } from 'pino';
 import type { TestProject } from 'vitest/node';
 import { APPLICATION_ROLE, type Dsns, findCluster, openCluster } from '../../src/storage/embedded-cluster.ts';
@@ -50,6 +51,14 @@ const removeKilledRuns = async (): Promise<void> => {
   }
 };
 
+/** Tests watch as the owner what the application's connections wait for. */
+const letOwnerWatch = async ({ superuserDsn, ownerDsn }: Dsns): Promise<void> => {
+  const client = new pg.Client({ connectionString: superuserDsn });
+  await client.connect();
+  await client.query(`grant pg_read_all_stats to ${new URL(ownerDsn).username}`);
+  await client.end();
+};
+
 export const setup = async (project: TestProject): Promise<() => Promise<void>> => {
   await removeKilledRuns();
   const run = await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`));
@@ -57,6 +66,7 @@ export const setup = async (project: TestProject): Promise<() => Promise<void>> 
   const server = await startServer(cluster, await freePort(), pino({ level: 'silent' }));
   const dsns = cluster.dsns(server.port);
   await migrate(dsns.ownerDsn, { applicationRole: APPLICATION_ROLE });
+  await letOwnerWatch(dsns);
   project.provide('postgres', dsns);
   project.provide('runDirectory', run);
   return () => removeRun(run);
