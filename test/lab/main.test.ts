@@ -1,8 +1,9 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { writeBrokerFiles } from '../../lab/broker-files.ts';
 import { DirectoryTaken, lockDirectory } from '../../lab/directory-lock.ts';
@@ -54,7 +55,6 @@ describe('a directory', () => {
 
   it('is free when its lab was killed', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'countersign-lab-'));
-    const { spawn } = await import('node:child_process');
     const script = `require('node:net').createServer().listen(${JSON.stringify(join(directory, 'lab.sock'))}, () => console.log('held'))`;
     const holder = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
     await once(holder.stdout, 'data');
@@ -66,6 +66,28 @@ describe('a directory', () => {
     await unlock();
     await rm(directory, { recursive: true });
   });
+});
+
+it('ends the broker in good order when the lab is killed', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'countersign-lab-'));
+  const broker = `
+    process.on('SIGTERM', () => { require('node:fs').writeFileSync('ended', 'SIGTERM'); process.exit(); });
+    setInterval(() => {}, 1000);
+    console.log('started');`;
+  const lab = `
+    const { spawn } = require('node:child_process');
+    const args = ['--import', ${JSON.stringify(resolve('lab/end-with-parent.ts'))}, '-e', ${JSON.stringify(broker)}];
+    spawn(process.execPath, args, { detached: true, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });`;
+  const parent = spawn(process.execPath, ['-e', lab], {
+    cwd: directory,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(parent.stdout, 'data');
+  parent.kill('SIGKILL');
+  // The pipe ends when the last process that holds it has ended.
+  await once(parent.stdout.resume(), 'end');
+  expect(await readFile(join(directory, 'ended'), 'utf8')).toBe('SIGTERM');
+  await rm(directory, { recursive: true });
 });
 
 it('names every port that is taken', async () => {
