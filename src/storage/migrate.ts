@@ -49,8 +49,16 @@ const runMigrations = async (db: Kysely<Tables>): Promise<string[]> => {
 /** Role names that a connection string names. */
 export const roleOf = (dsn: string): string => new pg.Client({ connectionString: dsn }).user ?? '';
 
+const INSUFFICIENT_PRIVILEGE = '42501';
+
 const reasonOf = (error: unknown): string => {
-  if (error instanceof pg.DatabaseError) return `${error.message} (${error.code})`;
+  if (error instanceof pg.DatabaseError) {
+    const advice =
+      error.code === INSUFFICIENT_PRIVILEGE
+        ? '; run "countersign migrate" with COUNTERSIGN_DATABASE_OWNER, the connection string of the role that owns the schema'
+        : '';
+    return `${error.message} (${error.code})${advice}`;
+  }
   if (error instanceof Error && 'code' in error) return String(error.code);
   return error instanceof Error ? error.message : String(error);
 };
