@@ -58,6 +58,10 @@ const CA_KEY_FILE = 'entra-ca-key.pem';
 const isMissing = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === 'ENOENT';
 
+/** Clients that give up on a slow or endless answer are what the faults are for. */
+const isHangUp = (error: Error): boolean =>
+  'code' in error && ['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'].includes(String(error.code));
+
 const openAuthority = async (directory: string): Promise<CertifiedKey> => {
   await mkdir(directory, { recursive: true });
   try {
@@ -87,6 +91,9 @@ const listen = (server: Server, port: number): Promise<number> =>
 
 const createApp = (tenant: Tenant, history: History): Koa => {
   const app = new Koa();
+  app.on('error', (error) => {
+    if (!isHangUp(error)) app.onerror(error);
+  });
   const faults = createFaults();
   const routers = [
     createManagementRoutes(tenant, faults, history),
