@@ -28,6 +28,8 @@ export type Database = {
 
 /** The database did not do what was asked, for no fault of the request: 503, and worth trying again. */
 export class DatabaseUnavailable extends Error {
+  /** An outage passes or it does not: asking again soon costs little. */
+  readonly retryAfterSeconds = 1;
   /** SQLSTATE of the server or code of the system (`ECONNREFUSED`), if there was one. */
   readonly code: string | null;
 
