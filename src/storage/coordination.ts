@@ -37,9 +37,9 @@ const PAUSE_MS = 1_000;
 const RECONNECT_MAX_MS = 2_000;
 
 /** `at`: the last repeat that counted; `graceUntil`: until when the next one does not. Milliseconds. */
-type Record = { readonly at: number; readonly intervalSeconds: number; readonly graceUntil: number };
+type Known = { readonly at: number; readonly intervalSeconds: number; readonly graceUntil: number };
 
-const openingAt = (now: number): Record => ({
+const openingAt = (now: number): Known => ({
   at: now,
   intervalSeconds: INTERVAL_SECONDS,
   graceUntil: now + GRACE_MS,
@@ -47,9 +47,9 @@ const openingAt = (now: number): Record => ({
 
 /** The same as `PACE` below. */
 const repeat = (
-  before: Record | undefined,
+  before: Known | undefined,
   now: number,
-): { readonly after: Record; readonly early: boolean } => {
+): { readonly after: Known; readonly early: boolean } => {
   if (before === undefined) return { after: { ...openingAt(now), graceUntil: 0 }, early: false };
   if (now <= before.graceUntil) return { after: { ...before, graceUntil: 0 }, early: false };
   const early = now - before.at < before.intervalSeconds * 1_000;
@@ -63,7 +63,7 @@ type PaceNow = (key: string, opening: boolean) => Pace;
 
 /** `keysMax` bounds the memory. The map is in the order of the last touch, so that the front is what to forget. */
 export const paceInMemory = (clock: Clock, keysMax = KEYS_MAX): PaceNow => {
-  const records = new Map<string, Record & { readonly touched: number }>();
+  const records = new Map<string, Known & { readonly touched: number }>();
   const forget = (now: number): void => {
     for (const [key, { touched }] of records) {
       if (records.size <= keysMax && now - touched < FORGET_AFTER_MS) return;
@@ -134,7 +134,7 @@ const throughRedis = (url: string, logger: Logger, clock: Clock | undefined): Co
   redis.on('error', down);
 
   const pace = async (key: string, opening: boolean): Promise<Pace> => {
-    if (performance.now() < pausedUntil) return alone(key, opening);
+    if (redis.status !== 'ready' || performance.now() < pausedUntil) return alone(key, opening);
     try {
       const now = clock?.().getTime() ?? '';
       const answer = await redis.eval(PACE, 1, `countersign:pace:${key}`, opening ? '1' : '0', now);
