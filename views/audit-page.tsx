@@ -1,6 +1,6 @@
 /** The audit trail, newest first, filtered by plain links and one form that works without script. */
 import type { JSX } from 'preact';
-import { AllFacts, type EventModel, LeadingFacts, toneOf } from './event-facts.tsx';
+import { AllFacts, type EventModel, LeadingFacts } from './event-facts.tsx';
 import { Layout, type PageContext } from './layout.tsx';
 import { utc } from './words.ts';
 
@@ -74,7 +74,7 @@ const Filters = ({ model }: { model: AuditModel }): JSX.Element => (
 );
 
 const Entry = ({ event }: { event: EventModel }): JSX.Element => (
-  <li class={`entry tone-${toneOf(event.name)}`}>
+  <li class={`entry tone-${event.tone}`}>
     <p class="entry-time">
       <time dateTime={event.recordedAt.toISOString()}>{utc(event.recordedAt).slice(0, -4)}</time>
     </p>

@@ -9,9 +9,13 @@ export type EventFact = {
   readonly leading: boolean;
 };
 
+/** What an event means at a glance; the colour only repeats what its name says. */
+export type Tone = 'good' | 'bad' | 'open' | 'end' | 'plain';
+
 export type EventModel = {
   readonly position: number;
   readonly name: string;
+  readonly tone: Tone;
   readonly recordedAt: Date;
   readonly agent: string | null;
   readonly requestId: string | null;
@@ -20,28 +24,6 @@ export type EventModel = {
 
 /** Longest value in a line of facts, UTF-8 bytes. */
 const LINE_MAX_BYTES = 160;
-
-const TONES: Readonly<Record<string, string>> = {
-  'assertion.rejected': 'bad',
-  'agent.rejected': 'bad',
-  'policy.failed': 'bad',
-  'request.refused': 'bad',
-  'approval.refused': 'bad',
-  'denial.given': 'bad',
-  'token.refused': 'bad',
-  'csrf.blocked': 'bad',
-  'console.sign_in_refused': 'bad',
-  'request.opened': 'open',
-  'request.expired': 'end',
-  'grant.ended': 'end',
-  'approval.given': 'good',
-  'grant.opened': 'good',
-  'token.issued': 'good',
-  'token.used': 'good',
-};
-
-/** How an event is coloured: good, bad, open, end or plain. */
-export const toneOf = (name: string): string => TONES[name] ?? 'plain';
 
 export const LeadingFacts = ({ event }: { event: EventModel }): JSX.Element => (
   <span class="leading-facts">

@@ -8,7 +8,7 @@ import {
   SensitivityBadge,
   StateBadge,
 } from './badges.tsx';
-import { AllFacts, type EventModel, LeadingFacts, toneOf } from './event-facts.tsx';
+import { AllFacts, type EventModel, LeadingFacts } from './event-facts.tsx';
 import { Layout, type PageContext } from './layout.tsx';
 import { LivePart } from './live-part.tsx';
 import { gap, list } from './words.ts';
@@ -33,7 +33,7 @@ const day = (time: Date): string => time.toISOString().slice(0, DAY_LENGTH);
 const clockTime = (time: Date): string => time.toISOString().slice(DAY_LENGTH + 1, -1);
 
 const Step = ({ event, before }: { event: EventModel; before: EventModel | undefined }): JSX.Element => (
-  <li class={`step tone-${toneOf(event.name)}`}>
+  <li class={`step tone-${event.tone}`}>
     <p class="step-time">
       <time dateTime={event.recordedAt.toISOString()}>{clockTime(event.recordedAt)}</time>
       {before !== undefined && (

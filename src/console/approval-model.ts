@@ -1,0 +1,147 @@
+/** From a stored request to what its page says: the terms as they were signed off, the words of the registry now. */
+
+import type { ApprovalFacts } from '../../views/approval-facts.tsx';
+import type { ApprovalModel } from '../../views/approval-page.tsx';
+import type { ConsequenceModel } from '../../views/consequences.tsx';
+import type { QueueItem } from '../../views/queue-page.tsx';
+import type { StandingModel } from '../../views/standing.tsx';
+import type { ApprovalRequest, QueueEntry } from '../access/approval-queue.ts';
+import type { Principal, Registry } from '../registry/registry.ts';
+import type { Names } from './people.ts';
+
+export const isSamePerson = (a: Principal, b: Principal): boolean =>
+  a.tenant.toLowerCase() === b.tenant.toLowerCase() && a.object.toLowerCase() === b.object.toLowerCase();
+
+/** Null if the agent is in no revision that this replica knows: then nobody can say who its owners are. */
+export const ownersOf = (registry: Registry, agentId: string): readonly Principal[] | null =>
+  registry.agents.get(agentId)?.owners ?? null;
+
+const standingOf = (entry: QueueEntry, registry: Registry, reader: Principal): QueueItem['standing'] => {
+  if (ownersOf(registry, entry.agentId)?.some((owner) => isSamePerson(owner, reader))) return 'owns_agent';
+  return entry.voted ? 'has_voted' : 'may_decide';
+};
+
+export const queueItem = (entry: QueueEntry, registry: Registry, reader: Principal): QueueItem => {
+  const resource = registry.resources.get(entry.audience);
+  return {
+    requestId: entry.requestId,
+    agent: registry.agents.get(entry.agentId)?.name ?? entry.agentId,
+    scopes: entry.terms.scopes,
+    resource: resource?.name ?? entry.audience,
+    environment: resource?.environment ?? null,
+    sensitivity: resource?.sensitivity ?? null,
+    grantSeconds: entry.terms.grant_seconds,
+    openedAt: entry.openedAt,
+    expiresAt: entry.expiresAt,
+    approvals: entry.approvals,
+    quorum: entry.quorum,
+    state: entry.state,
+    decidedAt: entry.decidedAt,
+    decidedBy: entry.voters,
+    standing: standingOf(entry, registry, reader),
+  };
+};
+
+/** The request's state at this moment: a sweeper writes `expired` a little later than it is true. */
+export const stateNow = (request: ApprovalRequest): ApprovalRequest['state'] =>
+  request.state === 'pending' && request.expiresAt <= request.now ? 'expired' : request.state;
+
+export const standingModel = (request: ApprovalRequest, reader: Principal): StandingModel => ({
+  state: stateNow(request),
+  openedAt: request.openedAt,
+  expiresAt: request.expiresAt,
+  approvals: request.approvals,
+  quorum: request.quorum,
+  votes: request.votes.map(({ name, verdict, reason, votedAt, ...voter }) => ({
+    name,
+    verdict,
+    reason,
+    votedAt,
+    own: isSamePerson(voter, reader),
+  })),
+  grant: request.grant,
+  now: request.now,
+});
+
+const factsOf = (
+  request: ApprovalRequest,
+  { registry, names, policyRevision }: ModelContext,
+): ApprovalFacts => {
+  const agent = registry.agents.get(request.agentId);
+  const resource = registry.resources.get(request.audience);
+  const { workload, decision, terms } = request;
+  return {
+    agent: {
+      id: request.agentId,
+      name: agent?.name ?? request.agentId,
+      description: agent?.description ?? null,
+      enabled: agent?.enabled ?? false,
+      owners: (agent?.owners ?? []).map(names),
+    },
+    workload: {
+      tenantId: workload.tenantId,
+      objectId: workload.objectId,
+      applicationId: workload.applicationId,
+      credential: workload.credential,
+      roles: workload.roles,
+      parentApplicationId: workload.parentApplicationId,
+      assertionIssuedAt: new Date(workload.issuedAt * 1000),
+    },
+    resource: {
+      audience: request.audience,
+      name: resource?.name ?? request.audience,
+      description: resource?.description ?? null,
+      environment: resource?.environment ?? null,
+      sensitivity: resource?.sensitivity ?? null,
+    },
+    actions: terms.scopes.map((scope) => ({ scope, words: resource?.scopes.get(scope) ?? null })),
+    details: terms.authorization_details.map((detail) => JSON.stringify(detail, null, 2)),
+    policy: {
+      rule: terms.rule,
+      matched: decision.matched,
+      reason: decision.internalReason,
+      groups: terms.groups,
+      bundleRevision: terms.bundle_revision,
+      changedSince: policyRevision !== null && policyRevision !== terms.bundle_revision,
+    },
+    termsDigest: request.termsDigest,
+  };
+};
+
+const consequencesOf = (request: ApprovalRequest, facts: ApprovalFacts): ConsequenceModel => ({
+  agent: facts.agent.name,
+  scopes: request.terms.scopes,
+  resource: facts.resource.name,
+  environment: facts.resource.environment,
+  grantSeconds: request.terms.grant_seconds,
+  tokenSeconds: request.terms.token_seconds,
+  maxTokens: request.terms.max_tokens,
+  pickupSeconds: Math.min(request.decision.approval?.pickupSeconds ?? 0, request.terms.grant_seconds),
+  denialHoldSeconds: request.decision.denialHoldSeconds,
+  keyBound: request.proofKey !== null,
+  quorum: request.quorum,
+  approvals: request.approvals,
+});
+
+export type ModelContext = {
+  readonly registry: Registry;
+  readonly names: Names;
+  /** Bundle in force now. */
+  readonly policyRevision: string | null;
+  readonly reader: Principal;
+};
+
+/** Everything of the page but the decision, which depends on the session and on what just happened. */
+export const approvalModel = (
+  request: ApprovalRequest,
+  context: ModelContext,
+): Omit<ApprovalModel, 'decision' | 'notice'> => {
+  const facts = factsOf(request, context);
+  return {
+    requestId: request.requestId,
+    facts,
+    consequences: consequencesOf(request, facts),
+    standing: standingModel(request, context.reader),
+    words: request.justification,
+  };
+};

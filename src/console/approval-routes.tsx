@@ -1,0 +1,120 @@
+/** The queue and one request of it. Reading changes nothing, however often and by whatever it is fetched. */
+import type Router from '@koa/router';
+import { ApprovalPage } from '../../views/approval-page.tsx';
+import { Queue, type QueueModel, QueuePage } from '../../views/queue-page.tsx';
+import { Standing } from '../../views/standing.tsx';
+import {
+  type ApprovalRequest,
+  findDecided,
+  findForApprover,
+  findWaiting,
+  parseQueueCursor,
+  renderQueueCursor,
+} from '../access/approval-queue.ts';
+import { answerLive, answerPage, answerRefusal, pageContext } from './answers.tsx';
+import { approvalModel, ownersOf, queueItem } from './approval-model.ts';
+import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts.ts';
+import { decisionModel } from './decision-model.ts';
+import { requireRole, requireSession } from './guards.tsx';
+import { namesOf } from './people.ts';
+import { notFound } from './refusals.ts';
+import { mayApprove } from './roles.ts';
+import type { Session } from './sessions.ts';
+
+/** Requests on one page of the queue: more than anybody reads at once. */
+const QUEUE_PAGE_SIZE = 50;
+
+const REQUEST_ID = /^[A-Za-z0-9._~-]{1,128}$/;
+
+/** The session that the guard demanded. */
+export const sessionOf = (context: ConsoleContext): Session => {
+  const { session } = context.state;
+  if (session === null) throw new Error('a route without its guard');
+  return session;
+};
+
+const queueAddress = (show: QueueModel['show'], after: string | null): string => {
+  const query = new URLSearchParams({
+    ...(show === 'decided' && { show }),
+    ...(after !== null && { after }),
+  });
+  return query.size === 0 ? '/approvals' : `/approvals?${query}`;
+};
+
+const showQueue = async (parts: ConsoleParts, context: ConsoleContext): Promise<void> => {
+  const session = sessionOf(context);
+  const show = context.query.show === 'decided' ? 'decided' : 'waiting';
+  const after = typeof context.query.after === 'string' ? parseQueueCursor(context.query.after) : null;
+  const find = show === 'decided' ? findDecided : findWaiting;
+  const found = await find(parts.database, session, { after, limit: QUEUE_PAGE_SIZE });
+  const registry = parts.registry();
+  const model: QueueModel = {
+    show,
+    items: found.items.map((entry) => queueItem(entry, registry, session)),
+    now: found.now,
+    next: found.next === null ? null : queueAddress(show, renderQueueCursor(found.next)),
+    first: after === null,
+  };
+  const href = queueAddress(show, after === null ? null : renderQueueCursor(after));
+  answerLive(context, <Queue model={model} />, (tag) => (
+    <QueuePage page={pageContext(parts, context)} model={model} href={href} tag={tag} />
+  ));
+};
+
+/** The request of the address, if it exists and this person's groups may decide it; else null, answered with 404. */
+export const requestOf = async (
+  parts: ConsoleParts,
+  context: ConsoleContext,
+): Promise<ApprovalRequest | null> => {
+  const id = context.params.request_id ?? '';
+  const request = REQUEST_ID.test(id) ? await findForApprover(parts.database, sessionOf(context), id) : null;
+  if (request === null) answerRefusal(parts, context, notFound);
+  return request;
+};
+
+/** What became of a vote that did not count. */
+export type Mishap = {
+  readonly status: number;
+  /** Said at the form, if the person can simply press again. */
+  readonly problem?: string;
+  /** Said above everything. */
+  readonly notice?: string;
+};
+
+/** Renders the request's page as it is now, with what the person typed. */
+export const showApproval = async (
+  parts: ConsoleParts,
+  context: ConsoleContext,
+  { request, mishap }: { readonly request: ApprovalRequest; readonly mishap?: Mishap },
+): Promise<void> => {
+  const session = sessionOf(context);
+  const registry = parts.registry();
+  const owners = ownersOf(registry, request.agentId);
+  const names = await namesOf(parts.database, owners ?? []);
+  const model = {
+    ...approvalModel(request, { registry, names, policyRevision: parts.policyRevision(), reader: session }),
+    decision: decisionModel(request, {
+      session,
+      owners,
+      actionKey: parts.actionKey,
+      now: parts.clock(),
+      typed: context.state.typed,
+      problem: mishap?.problem ?? null,
+    }),
+    notice: mishap?.notice ?? null,
+  };
+  const page = (tag: string) => <ApprovalPage page={pageContext(parts, context)} model={model} tag={tag} />;
+  if (mishap === undefined) answerLive(context, <Standing standing={model.standing} />, page);
+  else answerPage(context, page(''), mishap.status);
+};
+
+const showRequest = async (parts: ConsoleParts, context: ConsoleContext): Promise<void> => {
+  const request = await requestOf(parts, context);
+  if (request !== null) await showApproval(parts, context, { request });
+};
+
+export const approvalRoutes = (router: Router<ConsoleState>, parts: ConsoleParts): void => {
+  const approver = [requireSession(parts), requireRole(parts, mayApprove, 'the app role Approver')] as const;
+  router.get('/approvals', ...approver, (context) => showQueue(parts, context));
+  router.get('/approvals/:request_id', ...approver, (context) => showRequest(parts, context));
+};

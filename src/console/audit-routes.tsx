@@ -1,0 +1,122 @@
+/** The audit trail by filter, newest first: a page for people, `{items, next?}` for tools. */
+import type Router from '@koa/router';
+import { type AuditFilters, type AuditModel, AuditPage } from '../../views/audit-page.tsx';
+import { type EventFilter, listEvents } from '../audit/trace.ts';
+import { answerPage, answerRefusal, pageContext } from './answers.tsx';
+import { eventJson } from './audit-json.ts';
+import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts.ts';
+import { EVENT_NAMES, eventModel, peopleIn } from './event-model.ts';
+import { namesOf } from './people.ts';
+import { answerJson, asksForJson, refuseJson, requireReader } from './readers.ts';
+import { roleMissing } from './refusals.ts';
+import { mayReadTrail } from './roles.ts';
+
+const AUDIT_PAGE_SIZE = 50;
+
+const FILTER_NAMES = ['agent', 'request', 'event', 'from', 'to'] as const;
+
+/** What a filter by name can hold: the ids of the broker and of its callers. */
+const NAME = /^[\x21-\x7e]{1,128}$/;
+/** RFC 3339. */
+const TIME = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})$/;
+const POSITION = /^\d{1,15}$/;
+
+const PROBLEMS = {
+  name: 'Not an id or a name.',
+  time: 'Not a time such as 2026-01-31T08:00:00Z.',
+} as const;
+
+type Question = {
+  readonly filters: AuditFilters;
+  readonly problems: AuditModel['problems'];
+  readonly filter: EventFilter;
+  readonly before: number | null;
+};
+
+const typedFilters = (context: ConsoleContext): AuditFilters => {
+  const typed = (name: keyof AuditFilters): string => [context.query[name] ?? ''].flat().join(' ').trim();
+  return {
+    agent: typed('agent'),
+    request: typed('request'),
+    event: typed('event'),
+    from: typed('from'),
+    to: typed('to'),
+  };
+};
+
+const timeOf = (text: string): Date | null => {
+  const time = TIME.test(text) ? new Date(text.replace(' ', 'T')) : null;
+  return time === null || Number.isNaN(time.getTime()) ? null : time;
+};
+
+const questionOf = (context: ConsoleContext): Question => {
+  const filters = typedFilters(context);
+  const { agent, request, event, from, to } = filters;
+  const problems: Partial<Record<keyof AuditFilters, string>> = {};
+  for (const name of ['agent', 'request', 'event'] as const) {
+    if (filters[name] !== '' && !NAME.test(filters[name])) problems[name] = PROBLEMS.name;
+  }
+  for (const name of ['from', 'to'] as const) {
+    if (filters[name] !== '' && timeOf(filters[name]) === null) problems[name] = PROBLEMS.time;
+  }
+  const { before } = context.query;
+  return {
+    filters,
+    problems,
+    filter: {
+      agent: agent || null,
+      request: request || null,
+      event: event || null,
+      from: timeOf(from),
+      to: timeOf(to),
+    },
+    before: typeof before === 'string' && POSITION.test(before) ? Number(before) : null,
+  };
+};
+
+const nextAddress = (filters: AuditFilters, before: number): string => {
+  const query = new URLSearchParams();
+  for (const name of FILTER_NAMES) if (filters[name] !== '') query.set(name, filters[name]);
+  query.set('before', String(before));
+  return `/audit?${query}`;
+};
+
+const showAudit = async (parts: ConsoleParts, context: ConsoleContext): Promise<void> => {
+  const json = asksForJson(context);
+  const { filters, problems, filter, before } = questionOf(context);
+  const problem = Object.entries(problems)[0];
+  if (json && problem !== undefined) {
+    const description = `${problem[0]}: ${problem[1]}`;
+    return refuseJson(context, { status: 400, error: 'invalid_request', description });
+  }
+  const { items, next } =
+    problem === undefined
+      ? await listEvents(parts.database, filter, { before, limit: AUDIT_PAGE_SIZE })
+      : { items: [], next: null };
+  const nextPage = next === null ? null : nextAddress(filters, next);
+  if (json) {
+    return answerJson(context, {
+      items: items.map(eventJson),
+      ...(nextPage !== null && { next: nextPage }),
+    });
+  }
+  const names = await namesOf(parts.database, peopleIn(items));
+  const model: AuditModel = {
+    filters,
+    problems,
+    eventNames: EVENT_NAMES,
+    events: items.map((event) => eventModel(event, names)),
+    next: nextPage,
+  };
+  const page = <AuditPage page={pageContext(parts, context)} model={model} />;
+  answerPage(context, page, problem === undefined ? 200 : 400);
+};
+
+export const auditRoutes = (router: Router<ConsoleState>, parts: ConsoleParts): void => {
+  router.get('/audit', requireReader(parts), async (context) => {
+    const { session } = context.state;
+    if (session !== null && !mayReadTrail(session.roles))
+      answerRefusal(parts, context, roleMissing('the app role Auditor'));
+    else await showAudit(parts, context);
+  });
+};

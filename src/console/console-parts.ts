@@ -1,0 +1,51 @@
+/** What the console is made of, and what each of its requests carries. */
+import type { RouterContext } from '@koa/router';
+import type { Logger } from 'pino';
+import type { Refusals } from '../audit/refusals.ts';
+import type { Clock } from '../clock.ts';
+import type { AssertionVerifier } from '../identity/assertion-verifier.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { Database } from '../storage/database.ts';
+import type { Assets } from './assets.ts';
+import type { Entra, SignInConfig } from './entra.ts';
+import type { Session } from './sessions.ts';
+
+/** What `src/broker.ts` gives. */
+export type ConsoleOptions = {
+  readonly database: Database;
+  /** Public base of the pages, without a trailing slash: https, or http on a loopback address. */
+  readonly url: string;
+  /** The Entra application that people sign in to; null: nobody can sign in, workloads can still read. */
+  readonly signIn: SignInConfig | null;
+  /** Keys the HMAC of action tokens, 32 bytes, the same on every replica. */
+  readonly actionKey: Buffer;
+  /** The revision in force as this replica knows it. */
+  readonly registry: () => Registry;
+  /** Revision of the policy bundle in force, null if none is. */
+  readonly policyRevision: () => string | null;
+  /** Verifies the assertions of workloads that read as JSON. */
+  readonly verifyAssertion: AssertionVerifier;
+  readonly refusals: Refusals;
+  readonly clock: Clock;
+  readonly logger: Logger;
+};
+
+export type ConsoleParts = ConsoleOptions & {
+  readonly assets: Assets;
+  /** Null if sign-in is not configured. */
+  readonly entra: Entra | null;
+  /** The only origin whose posts count. */
+  readonly origin: string;
+};
+
+export type ConsoleState = {
+  /** CSP nonce of this response. */
+  nonce: string;
+  /** W3C trace id, 32 hex digits: names this request in the log, in its events and on error pages. */
+  traceId: string;
+  session: Session | null;
+  /** What the person typed, kept on whatever page answers. */
+  typed: string;
+};
+
+export type ConsoleContext = RouterContext<ConsoleState>;

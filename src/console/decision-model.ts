@@ -1,0 +1,73 @@
+/** Whether this person can decide now, and if not, why not. The page only says it; `src/access/vote.ts` decides it. */
+import type { DecisionModel } from '../../views/decision-panel.tsx';
+import type { ApprovalRequest } from '../access/approval-queue.ts';
+import { VOTE_SIGN_IN_MAX_AGE_SECONDS } from '../access/vote.ts';
+import type { Principal } from '../registry/registry.ts';
+import { issueActionToken } from './action-token.ts';
+import { isSamePerson, stateNow } from './approval-model.ts';
+import { signInHref } from './refusals.ts';
+import type { Session } from './sessions.ts';
+
+export type DecisionContext = {
+  readonly session: Session;
+  /** Null: unknown, so nobody decides. */
+  readonly owners: readonly Principal[] | null;
+  readonly actionKey: Buffer;
+  readonly now: Date;
+  readonly typed: string;
+  readonly problem: string | null;
+};
+
+/** Why nobody, or not this person, can decide on it any more; null if it is open to them. */
+export const closedBecause = (
+  request: ApprovalRequest,
+  { session, owners }: Pick<DecisionContext, 'session' | 'owners'>,
+): string | null => {
+  const state = stateNow(request);
+  if (state === 'expired') return 'Nobody decided in time. The agent has to ask again.';
+  if (state === 'cancelled') return 'The agent took its request back. There is nothing to decide.';
+  if (state !== 'pending') return 'This request is decided. A decision is never changed afterwards.';
+  if (owners === null) return 'The agent is not registered any more, so nobody can decide on its requests.';
+  if (owners.some((owner) => isSamePerson(owner, session)))
+    return 'You answer for this agent. Its owners never decide on its requests; another approver has to.';
+  if (request.votes.some((vote) => isSamePerson(vote, session)))
+    return 'You have voted. The request waits for other people now.';
+  return null;
+};
+
+const isSignInTooOld = ({ session, now }: DecisionContext): boolean =>
+  (now.getTime() - session.signedInAt.getTime()) / 1000 > VOTE_SIGN_IN_MAX_AGE_SECONDS;
+
+export const decisionModel = (request: ApprovalRequest, context: DecisionContext): DecisionModel => {
+  const { session, actionKey, now, typed, problem } = context;
+  const why = closedBecause(request, context);
+  if (why !== null) return { kind: 'closed', why, reason: typed };
+  if (isSignInTooOld(context))
+    return {
+      kind: 'sign_in_again',
+      href: signInHref(`/approvals/${request.requestId}`, true),
+      reason: typed,
+    };
+  const tokenFor = (verdict: 'approve' | 'deny'): string =>
+    issueActionToken(
+      actionKey,
+      {
+        sessionDigest: session.digest,
+        requestId: request.requestId,
+        termsDigest: request.termsDigest,
+        verdict,
+      },
+      now,
+    );
+  return {
+    kind: 'open',
+    requestId: request.requestId,
+    termsDigest: request.termsDigest,
+    approveToken: tokenFor('approve'),
+    denyToken: tokenFor('deny'),
+    grantSeconds: request.terms.grant_seconds,
+    signer: `${session.name} (${session.username})`,
+    reason: typed,
+    problem,
+  };
+};

@@ -1,0 +1,121 @@
+/**
+ * Signing people in at Entra: authorization code with PKCE through MSAL. MSAL keeps caches of accounts and tokens; a
+ * new client for every step, forgotten with it, leaves none: of a sign-in only its claims remain.
+ */
+import { createHash } from 'node:crypto';
+import { ConfidentialClientApplication } from '@azure/msal-node';
+import { newSecret } from './cookies.ts';
+import { type EntraNetwork, openEntraNetwork } from './entra-network.ts';
+import { checkIdToken, type IdTokenReason } from './id-token.ts';
+import type { Person } from './sessions.ts';
+
+/** The console's application at Entra. */
+export type SignInConfig = {
+  /** Base of the tenant's authority, such as `https://login.microsoftonline.com`. */
+  readonly authority: string;
+  /** Lower-case GUID. */
+  readonly tenantId: string;
+  /** Application (client) id, lower-case GUID. */
+  readonly clientId: string;
+  readonly clientSecret: string;
+  /** PEM of the CA of a private authority, null for Microsoft's own. */
+  readonly ca: string | null;
+};
+
+/** Secrets of one sign-in, kept until the browser returns. */
+export type SignInSecrets = { readonly nonce: string; readonly verifier: string };
+
+export type Entra = {
+  /** Where the browser goes to sign in. Throws `EntraUnavailable`. */
+  readonly begin: (signIn: {
+    readonly state: string;
+    readonly secrets: SignInSecrets;
+    /** Ask for the password again, even if Entra still knows the browser. */
+    readonly again: boolean;
+  }) => Promise<string>;
+  /** The person that an authorization code stands for. Throws `EntraUnavailable`. */
+  readonly redeem: (
+    code: string,
+    secrets: SignInSecrets,
+    now: Date,
+  ) => Promise<{ readonly person: Person } | { readonly reason: IdTokenReason | 'code' }>;
+  /** Where a browser ends its session at Entra itself. */
+  readonly signOutUrl: string;
+};
+
+/** Entra did not answer, or only with errors of its own: nobody can sign in now. */
+export class EntraUnavailable extends Error {
+  override readonly name = 'EntraUnavailable';
+  readonly retryAfterSeconds = 10;
+}
+
+export const newSignInSecrets = (): SignInSecrets => ({ nonce: newSecret(), verifier: newSecret() });
+
+/** OpenID Connect scopes alone: the console calls nothing on a person's behalf. */
+const SCOPES = ['openid', 'profile'];
+
+/** Opens the way to Entra; `consoleUrl` is the base of the redirect address. No request is made yet. */
+export const openEntra = (config: SignInConfig, consoleUrl: string): Entra => {
+  const authority = `${config.authority}/${config.tenantId}`;
+  const redirectUri = `${consoleUrl}/sign-in/callback`;
+
+  const withClient = async <Result>(
+    step: (client: ConfidentialClientApplication) => Promise<Result>,
+  ): Promise<Result | { readonly refused: unknown }> => {
+    const network: EntraNetwork = openEntraNetwork(config.ca);
+    const client = new ConfidentialClientApplication({
+      auth: {
+        clientId: config.clientId,
+        clientSecret: config.clientSecret,
+        authority,
+        knownAuthorities: [new URL(authority).host],
+      },
+      system: { networkClient: network, disableInternalRetries: true },
+    });
+    try {
+      return await step(client);
+    } catch (cause) {
+      if (network.failed()) throw new EntraUnavailable('Entra is unavailable', { cause });
+      return { refused: cause };
+    }
+  };
+
+  return {
+    begin: async ({ state, secrets, again }) => {
+      const begun = await withClient(async (client) => ({
+        url: await client.getAuthCodeUrl({
+          scopes: SCOPES,
+          redirectUri,
+          state,
+          nonce: secrets.nonce,
+          codeChallenge: createHash('sha256').update(secrets.verifier).digest('base64url'),
+          codeChallengeMethod: 'S256',
+          ...(again && { prompt: 'login' }),
+        }),
+      }));
+      if ('refused' in begun)
+        throw new EntraUnavailable('Entra’s metadata is unusable', { cause: begun.refused });
+      return begun.url;
+    },
+    redeem: async (code, secrets, now) => {
+      const redeemed = await withClient((client) =>
+        client.acquireTokenByCode({
+          scopes: SCOPES,
+          redirectUri,
+          code,
+          codeVerifier: secrets.verifier,
+          nonce: secrets.nonce,
+        }),
+      );
+      if ('refused' in redeemed) return { reason: 'code' };
+      return checkIdToken(redeemed.idTokenClaims, {
+        issuer: `${authority}/v2.0`,
+        tenantId: config.tenantId,
+        clientId: config.clientId,
+        nonce: secrets.nonce,
+        now,
+      });
+    },
+    signOutUrl: `${authority}/oauth2/v2.0/logout?post_logout_redirect_uri=${encodeURIComponent(`${consoleUrl}/sign-in`)}`,
+  };
+};

@@ -1,0 +1,124 @@
+/** From a stored event to what people read of it: flat facts, people by name, the telling ones first. */
+import type { EventFact, EventModel, Tone } from '../../views/event-facts.tsx';
+import type { EventName, JsonValue } from '../audit/event.ts';
+import type { StoredEvent } from '../audit/trace.ts';
+import type { Principal } from '../registry/registry.ts';
+import type { Names } from './people.ts';
+
+/** Every event there is, and how it reads at a glance. */
+const TONES: Readonly<Record<EventName, Tone>> = {
+  'assertion.verified': 'plain',
+  'assertion.rejected': 'bad',
+  'agent.mapped': 'plain',
+  'agent.rejected': 'bad',
+  'policy.decided': 'plain',
+  'policy.failed': 'bad',
+  'policy.activated': 'plain',
+  'request.opened': 'open',
+  'request.refused': 'bad',
+  'request.expired': 'end',
+  'approval.given': 'good',
+  'approval.refused': 'bad',
+  'denial.given': 'bad',
+  'denial.lifted': 'plain',
+  'grant.opened': 'good',
+  'grant.ended': 'end',
+  'token.issued': 'good',
+  'token.rotated': 'good',
+  'token.redelivered': 'plain',
+  'token.refused': 'bad',
+  'token.used': 'good',
+  'registry.changed': 'plain',
+  'key.created': 'plain',
+  'console.signed_in': 'plain',
+  'console.sign_in_refused': 'bad',
+  'console.signed_out': 'plain',
+  'csrf.blocked': 'bad',
+};
+
+/** Names to choose a filter from. */
+export const EVENT_NAMES: readonly string[] = Object.keys(TONES).sort();
+
+/** A refusal inside an event of another name is still one; of a name this version does not know, nothing is said. */
+const toneOf = ({ name, body }: StoredEvent): Tone =>
+  body.outcome === 'refused' || body.decision === 'deny'
+    ? 'bad'
+    : ((TONES as Readonly<Record<string, Tone>>)[name] ?? 'plain');
+
+/** Members of a body that the page shows in their own places. */
+const FRAME: ReadonlySet<string> = new Set(['v', 'name', 'request_id', 'agent']);
+
+/** Facts worth reading in passing, in this order; everything else is one click away. */
+const LEADING = [
+  'decision',
+  'state',
+  'outcome',
+  'verdict',
+  'refused',
+  'rule',
+  'audience',
+  'scopes',
+  'approver',
+  'person',
+  'by',
+  'reason',
+  'internal_reason',
+  'cause',
+  'jti',
+  'status',
+  'credential',
+  'count',
+] as const;
+
+const GUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+const principalIn = (value: JsonValue | undefined): Principal | null => {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return null;
+  const { tenant, object } = value as { readonly [name: string]: JsonValue };
+  if (typeof tenant !== 'string' || typeof object !== 'string') return null;
+  return GUID.test(tenant) && GUID.test(object) ? { tenant, object } : null;
+};
+
+/** Everybody whom these events name, for one look at their names. */
+export const peopleIn = (events: readonly StoredEvent[]): Principal[] =>
+  events.flatMap(({ body }) => Object.values(body).flatMap((value) => principalIn(value) ?? []));
+
+const isPlainList = (value: JsonValue): value is readonly string[] =>
+  Array.isArray(value) && value.every((item) => typeof item === 'string');
+
+const textOf = (value: JsonValue, names: Names): string => {
+  const person = principalIn(value);
+  if (person !== null) {
+    const name = names(person);
+    return name === person.object ? name : `${name} (${person.object})`;
+  }
+  if (typeof value === 'string') return value;
+  return isPlainList(value) ? value.join(' ') : JSON.stringify(value);
+};
+
+const rankOf = (name: string): number => {
+  const rank = (LEADING as readonly string[]).indexOf(name);
+  return rank < 0 ? LEADING.length : rank;
+};
+
+export const eventModel = (event: StoredEvent, names: Names): EventModel => {
+  const facts = Object.entries(event.body)
+    .filter(([name, value]) => !FRAME.has(name) && value !== null)
+    .map(
+      ([name, value]): EventFact => ({
+        name: name.replaceAll('_', ' '),
+        value: textOf(value, names),
+        leading: rankOf(name) < LEADING.length,
+      }),
+    )
+    .sort((a, b) => rankOf(a.name.replaceAll(' ', '_')) - rankOf(b.name.replaceAll(' ', '_')));
+  return {
+    position: event.position,
+    name: event.name,
+    tone: toneOf(event),
+    recordedAt: event.recordedAt,
+    agent: event.agentId,
+    requestId: event.requestId,
+    facts,
+  };
+};

@@ -1,0 +1,130 @@
+/** What stands before the routes: headers, failures turned into pages, forged posts, sessions, roles. */
+import { randomBytes } from 'node:crypto';
+import type { RouterMiddleware } from '@koa/router';
+import { readForm } from '../http/form.ts';
+import { retryAfterSecondsOf } from '../http/unavailable.ts';
+import { answerRefusal, asksForPart, redirect } from './answers.tsx';
+import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts.ts';
+import { readCookie } from './cookies.ts';
+import { EntraUnavailable } from './entra.ts';
+import {
+  entraUnavailable,
+  forged,
+  internal,
+  malformed,
+  roleMissing,
+  signedOut,
+  signInHref,
+  unavailable,
+} from './refusals.ts';
+import { checkSameOrigin } from './same-origin.ts';
+import { securityHeaders } from './security-headers.ts';
+import { findSession } from './sessions.ts';
+
+type Middleware = RouterMiddleware<ConsoleState>;
+
+/** W3C trace context: the caller's trace id, or a fresh one. */
+const traceIdOf = (traceparent: string): string =>
+  /^00-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/.exec(traceparent)?.[1] ??
+  randomBytes(16).toString('hex');
+
+/** Every answer of the console: headers first, and a page also for what was thrown. Tells nothing of the inside. */
+export const answerSafely =
+  (parts: ConsoleParts): Middleware =>
+  async (context, next) => {
+    const nonce = randomBytes(16).toString('base64url');
+    Object.assign(context.state, {
+      nonce,
+      traceId: traceIdOf(context.get('traceparent')),
+      session: null,
+      typed: '',
+    });
+    context.set(securityHeaders(nonce));
+    try {
+      await next();
+    } catch (error) {
+      const { traceId, typed } = context.state;
+      const about = { err: error, traceId, method: context.method, path: context.path };
+      const retryAfter = retryAfterSecondsOf(error);
+      if (retryAfter === null) {
+        parts.logger.error(about, 'console answered 500: unexpected error');
+        answerRefusal(parts, context, internal(traceId));
+        return;
+      }
+      parts.logger.warn(about, 'console answered 503: something that must hold is unavailable');
+      context.set('Retry-After', String(retryAfter));
+      answerRefusal(
+        parts,
+        context,
+        error instanceof EntraUnavailable ? entraUnavailable : unavailable(typed !== ''),
+      );
+    }
+  };
+
+/** Tells a forged post; equal ones within a minute are counted in one event. */
+export const tellForged = async (
+  parts: ConsoleParts,
+  context: ConsoleContext,
+  reason: string,
+): Promise<void> => {
+  const { session, traceId } = context.state;
+  const person = session === null ? null : { tenant: session.tenant, object: session.object };
+  await parts.refusals.tell(`csrf ${reason} ${session?.tenant ?? ''} ${session?.object ?? ''}`, [
+    { name: 'csrf.blocked', traceId, data: { reason, ...(person !== null && { person }) } },
+  ]);
+};
+
+/** Only a post from a page of this very origin passes; nothing is read of any other. */
+export const requireSameOrigin =
+  (parts: ConsoleParts): Middleware =>
+  async (context, next) => {
+    const { origin, 'sec-fetch-site': fetchSite } = context.req.headers;
+    const reason = checkSameOrigin({ origin, fetchSite: fetchSite as string | undefined }, parts.origin);
+    if (reason === null) return next();
+    await tellForged(parts, context, reason);
+    context.set('Connection', 'close');
+    answerRefusal(parts, context, forged);
+  };
+
+/** The session of the cookie, if it lives. A page refreshing itself does not keep it alive. */
+const loadSession = async (parts: ConsoleParts, context: ConsoleContext): Promise<void> => {
+  const id = readCookie(context, parts.url, 'session');
+  if (id === null) return;
+  context.state.session = await findSession(parts.database, id, { active: !asksForPart(context) });
+};
+
+/** Lets through whoever has a session; pages of others lead to the sign-in and back. */
+export const requireSession =
+  (parts: ConsoleParts): Middleware =>
+  async (context, next) => {
+    await loadSession(parts, context);
+    if (context.state.session !== null) return next();
+    const reads = context.method === 'GET' || context.method === 'HEAD';
+    if (!reads) answerRefusal(parts, context, signedOut(context.path, 403));
+    else if (asksForPart(context)) answerRefusal(parts, context, signedOut(context.path, 401));
+    else redirect(context, signInHref(context.url));
+  };
+
+/** Loads the session where one is not needed. */
+export const withSession =
+  (parts: ConsoleParts): Middleware =>
+  async (context, next) => {
+    await loadSession(parts, context);
+    await next();
+  };
+
+export const requireRole =
+  (parts: ConsoleParts, allowed: (roles: readonly string[]) => boolean, roles: string): Middleware =>
+  async (context, next) => {
+    if (allowed(context.state.session?.roles ?? [])) return next();
+    answerRefusal(parts, context, roleMissing(roles));
+  };
+
+/** The form of a post, null if it was refused (then that is answered). */
+export const formOf = async (parts: ConsoleParts, context: ConsoleContext) => {
+  const form = await readForm(context.req);
+  if (!('error' in form)) return form;
+  if (form.close) context.set('Connection', 'close');
+  answerRefusal(parts, context, malformed(`The form was refused: ${form.description}.`, form.status));
+  return null;
+};

@@ -1,0 +1,25 @@
+/** Names of people, which live apart from the trail so that they can be erased from it. */
+import { sql } from 'kysely';
+import type { Principal } from '../registry/registry.ts';
+import type { Database } from '../storage/database.ts';
+
+/** Reads as a name for whoever signed in once, as the Entra object id for anybody else. */
+export type Names = (principal: Principal) => string;
+
+type NameRow = Principal & { readonly name: string };
+
+const keyOf = ({ tenant, object }: Principal): string => `${tenant}/${object}`.toLowerCase();
+
+/** Reads the names of these people in one query. */
+export const namesOf = async (database: Database, principals: readonly Principal[]): Promise<Names> => {
+  const { rows } =
+    principals.length === 0
+      ? { rows: [] }
+      : await sql<NameRow>`
+          select p.tenant_id as tenant, p.object_id as object, p.name
+          from unnest(${principals.map(({ tenant }) => tenant)}::uuid[],
+            ${principals.map(({ object }) => object)}::uuid[]) as asked (tenant_id, object_id)
+          join people p using (tenant_id, object_id)`.execute(database.pages);
+  const names = new Map(rows.map((row) => [keyOf(row), row.name]));
+  return (principal) => names.get(keyOf(principal)) ?? principal.object;
+};
