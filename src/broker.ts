@@ -1,0 +1,205 @@
+/**
+ * The composition root: every part made here, by hand, in the order of need, and ended in the other order. A part
+ * that must hold and does not ends the start with its reason; nothing that was started before it stays behind.
+ */
+import { readFile } from 'node:fs/promises';
+import Koa from 'koa';
+import type { Logger } from 'pino';
+import { countPending } from './access/count-pending.ts';
+import { startSweeper } from './access/sweep.ts';
+import { openRefusals } from './audit/refusals.ts';
+import { systemClock } from './clock.ts';
+import type { Config } from './config.ts';
+import { createConsole } from './console/console.tsx';
+import { frontDoor } from './http/front-door.ts';
+import { listen } from './http/server.ts';
+import { createAssertionVerifier } from './identity/assertion-verifier.ts';
+import { createKeyCache } from './identity/key-cache.ts';
+import { metadataRoutes } from './oauth/metadata.ts';
+import { tokenRoutes } from './oauth/token-routes.ts';
+import { tokenUseRoutes } from './oauth/token-use-routes.ts';
+import { createMetrics } from './operations/metrics.ts';
+import { type Check, operationsHandler } from './operations/operations-handler.ts';
+import { openPolicyEngine, type PolicyEngine } from './policy/engine.ts';
+import { applyIfEmpty } from './registry/apply.ts';
+import { followRevisions } from './registry/follow.ts';
+import { activateIfNone } from './registry/policy-revisions.ts';
+import type { Registry } from './registry/registry.ts';
+import { readRegistry } from './registry/registry-file.ts';
+import { openCoordination } from './storage/coordination.ts';
+import type { Database } from './storage/database.ts';
+import { openStorage } from './storage/open-storage.ts';
+import { openSigningKeys } from './tokens/signing-keys.ts';
+
+/** How often a replica looks for revisions that others put in force. */
+const FOLLOW_INTERVAL_MS = 250;
+
+export type Broker = {
+  readonly issuer: string;
+  /** Where it really listens: of use where the configured port was 0. */
+  readonly port: number;
+  readonly operationsPort: number;
+  /** Answers what is under way, then ends every part. */
+  readonly stop: () => Promise<void>;
+};
+
+/** Files reach an empty database only: a restart never brings back what was changed since. */
+const fillEmptyDatabase = async (config: Config, database: Database, policy: PolicyEngine): Promise<void> => {
+  const note = { reason: 'first start on an empty database', appliedBy: 'serve' };
+  if (config.registryFiles.length > 0)
+    await applyIfEmpty(database, await readRegistry(config.registryFiles), note);
+  if (config.policyFile === null) return;
+  const bundle = await readFile(config.policyFile).catch((cause: unknown) => {
+    throw new Error(`COUNTERSIGN_POLICY: cannot read ${config.policyFile}`, { cause });
+  });
+  const revision = await policy.load(bundle);
+  await activateIfNone(database, bundle, revision, note);
+};
+
+/** Starts a broker. Throws an error of one line that says what to do; nothing is left running then. */
+export const startBroker = async (config: Config, logger: Logger): Promise<Broker> => {
+  await using parts = new AsyncDisposableStack();
+  const storage = await openStorage(config.storage, logger);
+  parts.defer(storage.stop);
+  const { database } = storage;
+  const keys = await openSigningKeys(database, config.keyEncryptionKey);
+  const policy = openPolicyEngine({ logger });
+  parts.defer(policy.close);
+  await fillEmptyDatabase(config, database, policy);
+
+  let registry: Registry | undefined;
+  const follower = followRevisions({
+    database,
+    intervalMs: FOLLOW_INTERVAL_MS,
+    onRegistry: (taken) => {
+      registry = taken;
+    },
+    onPolicy: async (bundle) => void (await policy.load(bundle)),
+    logger,
+  });
+  parts.defer(follower.stop);
+  await follower.catchUp();
+  if (policy.revision() === null) {
+    throw new Error(
+      'no policy is in force: name a bundle in COUNTERSIGN_POLICY, or put one in force with "countersign policy activate"',
+    );
+  }
+  const currentRegistry = (): Registry => {
+    if (registry === undefined) throw new Error('the registry is not loaded');
+    return registry;
+  };
+
+  const refusals = openRefusals(database, logger);
+  parts.defer(refusals.stop);
+  const coordination = openCoordination({ redisUrl: config.redisUrl, logger });
+  parts.defer(coordination.close);
+  const sweeper = startSweeper(database, logger);
+  parts.defer(sweeper.stop);
+
+  const metrics = createMetrics(() => countPending(database));
+  const verifyAssertion = createAssertionVerifier({
+    tenants: config.tenants,
+    keys: createKeyCache({
+      tenants: config.tenants,
+      entraCa: config.entraCa ?? undefined,
+      clock: systemClock,
+      logger,
+    }),
+  });
+
+  const consolePages = createConsole({
+    database,
+    url: config.consoleUrl,
+    signIn: config.signIn,
+    actionKey: keys.console,
+    registry: currentRegistry,
+    policyRevision: policy.revision,
+    verifyAssertion,
+    refusals,
+    clock: systemClock,
+    logger,
+  });
+  const openApp = (...publicUrls: string[]): Koa => {
+    const app = new Koa();
+    app.use(frontDoor({ publicUrls, trustedProxies: config.trustedProxies, logger }));
+    return app;
+  };
+  const app = openApp(config.url, ...(config.consoleListen === null ? [config.consoleUrl] : []));
+  const signingKey = () => keys.token;
+  app.use(metadataRoutes(config.url, [keys.token.publicJwk]).routes());
+  app.use(
+    tokenRoutes({
+      issuer: config.url,
+      consoleUrl: config.consoleUrl,
+      signingKey,
+      exchange: {
+        database,
+        verifyAssertion,
+        registry: currentRegistry,
+        policy,
+        refusals,
+        pace: coordination.pace,
+        catchUp: follower.catchUp,
+        signingKey,
+        clock: systemClock,
+        observeDecision: metrics.observeDecision,
+      },
+      logger,
+      observe: metrics.observeExchange,
+    }).routes(),
+  );
+  app.use(
+    tokenUseRoutes({
+      database,
+      verifyAssertion,
+      registry: currentRegistry,
+      clock: systemClock,
+      observe: metrics.countTokenUses,
+    }).routes(),
+  );
+  const consoleApp = config.consoleListen === null ? app : openApp(config.consoleUrl);
+  consoleApp.use(consolePages);
+
+  const checks = async (): Promise<Check[]> => [
+    {
+      name: 'database',
+      problem: await database.query({ name: 'ping', text: 'select 1' }, []).then(
+        () => null,
+        () => 'the database does not answer',
+      ),
+    },
+    { name: 'policy', problem: policy.revision() === null ? 'no policy is loaded' : null },
+    { name: 'registry', problem: registry === undefined ? 'no registry is loaded' : null },
+  ];
+  const operations = await listen({
+    ...config.operationsListen,
+    setting: 'COUNTERSIGN_OPERATIONS_LISTEN',
+    handler: operationsHandler({ metrics, checks, notes: storage.weaknesses }),
+    logger,
+  });
+  parts.defer(operations.close);
+  if (config.consoleListen !== null) {
+    const pages = await listen({
+      ...config.consoleListen,
+      setting: 'COUNTERSIGN_CONSOLE_LISTEN',
+      handler: consoleApp.callback(),
+      logger,
+    });
+    parts.defer(pages.close);
+  }
+  const server = await listen({
+    ...config.listen,
+    setting: 'COUNTERSIGN_LISTEN',
+    handler: app.callback(),
+    logger,
+  });
+  parts.defer(server.close);
+
+  const running = parts.move();
+  return {
+    issuer: config.url,
+    port: server.port,
+    operationsPort: operations.port,
+    stop: () => running.disposeAsync(),
+  };
+};

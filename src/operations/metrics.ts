@@ -1,0 +1,73 @@
+/** The figures of one broker process, in Prometheus' terms, under names that clients rely on. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+const EXCHANGE_BUCKETS = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2];
+const DECISION_BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1];
+
+export type Metrics = {
+  /** One exchange: how it ended, and seconds. */
+  readonly observeExchange: (outcome: string, seconds: number) => void;
+  /** One decision of policy: which, and seconds. */
+  readonly observeDecision: (decision: string, seconds: number) => void;
+  readonly countTokenUses: (outcome: 'allowed' | 'refused', count: number) => void;
+  /** The exposition format, and its content type. */
+  readonly expose: () => Promise<{ readonly type: string; readonly text: string }>;
+};
+
+/** `countPending` is asked at each scrape how many requests wait for people. */
+export const createMetrics = (countPending: () => Promise<number>): Metrics => {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  const exchanges = new Histogram({
+    name: 'countersign_exchange_duration_seconds',
+    help: 'Duration of exchanges by how they ended.',
+    labelNames: ['outcome'],
+    buckets: EXCHANGE_BUCKETS,
+    registers,
+  });
+  const decisionTimes = new Histogram({
+    name: 'countersign_decision_duration_seconds',
+    help: 'Duration of policy decisions.',
+    buckets: DECISION_BUCKETS,
+    registers,
+  });
+  const decisions = new Counter({
+    name: 'countersign_decisions_total',
+    help: 'Policy decisions by their outcome.',
+    labelNames: ['decision'],
+    registers,
+  });
+  const failures = new Counter({
+    name: 'countersign_issuance_failures_total',
+    help: 'Exchanges that could not be answered, by reason.',
+    labelNames: ['reason'],
+    registers,
+  });
+  const uses = new Counter({
+    name: 'countersign_token_uses_total',
+    help: 'Uses of tokens that APIs reported.',
+    labelNames: ['outcome'],
+    registers,
+  });
+  new Gauge({
+    name: 'countersign_requests_pending',
+    help: 'Access requests that wait for people.',
+    registers,
+    async collect() {
+      this.set(await countPending().catch(() => Number.NaN));
+    },
+  });
+  return {
+    observeExchange: (outcome, seconds) => {
+      exchanges.observe({ outcome }, seconds);
+      if (outcome === 'unavailable' || outcome === 'failed') failures.inc({ reason: outcome });
+    },
+    observeDecision: (decision, seconds) => {
+      decisionTimes.observe(seconds);
+      decisions.inc({ decision });
+    },
+    countTokenUses: (outcome, count) => uses.inc({ outcome }, count),
+    expose: async () => ({ type: registry.contentType, text: await registry.metrics() }),
+  };
+};
