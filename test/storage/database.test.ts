@@ -220,6 +220,19 @@ describe('an outage', () => {
     await Promise.all(Array.from({ length: 30 }, () => database.query(PING, [])));
   });
 
+  it('is told when the process at the other end dies without a word', async () => {
+    const told = database.db.transaction().execute(async (trx) => {
+      const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(trx);
+      process.kill(rows[0]?.pid ?? 0, 'SIGKILL');
+      await sql`select pg_sleep(1)`.execute(trx);
+    });
+    await expect(told).rejects.toBeInstanceOf(DatabaseUnavailable);
+    for (;;) {
+      const answer = await database.query(PING, []).catch(() => null);
+      if (answer !== null) return;
+    }
+  });
+
   it('stops the start when nothing answers', async () => {
     await server.stop();
     await expect(openDatabase({ dsn: server.applicationDsn, logger })).rejects.toBeInstanceOf(
