@@ -86,5 +86,5 @@ export const answerRefusal = (
 export const redirect = (context: ConsoleContext, path: string): void => {
   context.status = 303;
   context.set('Location', path);
-  context.body = null;
+  context.body = '';
 };
