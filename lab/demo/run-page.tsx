@@ -88,7 +88,7 @@ const TraceList = ({
         <li class={toneOf(event.name)}>
           <time dateTime={event.at.toISOString()}>{time(event.at)}</time>
           <p>
-            <code>{event.name}</code> {event.words}
+            <code>{event.name}</code> {event.words}{' '}
             {event.facts.map(({ name, value }) => (
               <span class="fact">
                 {name}: <b>{value}</b>

@@ -1,0 +1,127 @@
+/** The three stories of the lab, clicked through as a person does, in a real browser on the real broker. */
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openBrowser } from '../support/browser.ts';
+import { type Lab, startLab } from '../support/lab.ts';
+
+/** Where the README's pictures go when `SCREENSHOTS=docs` asks for new ones. */
+const screenshots = process.env.SCREENSHOTS ?? (await mkdtemp(join(tmpdir(), 'countersign-screenshots-')));
+
+let lab: Lab;
+let browser: Browser;
+let context: BrowserContext;
+/** Whatever the browser complains about: script errors, violated content policies. */
+const complaints: string[] = [];
+
+const openPage = async (in_: BrowserContext = context): Promise<Page> => {
+  const page = await in_.newPage();
+  page.on('console', (message) => {
+    if (message.type() === 'error') complaints.push(message.text());
+  });
+  page.on('pageerror', (error) => complaints.push(error.message));
+  return page;
+};
+
+const openContext = (): Promise<BrowserContext> =>
+  browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1200, height: 900 } });
+
+const signIn = async (page: Page, name: string): Promise<void> => {
+  const person = lab.world.people.find(({ username }) => username === `${name}@lab.example`);
+  await page.locator('input[name=username]').fill(person?.username ?? '');
+  await page.locator('input[type=password]').fill(person?.password ?? '');
+  await page.locator('button[type=submit]').click();
+};
+
+const runStory = async (title: string): Promise<Page> => {
+  const page = await openPage();
+  await page.goto(lab.world.demo_url);
+  await page.locator('article', { hasText: title }).getByRole('button', { name: 'Run it' }).click();
+  return page;
+};
+
+const eventNames = (page: Page): Promise<string[]> => page.locator('.steps li code').allTextContents();
+
+beforeAll(async () => {
+  [lab, browser] = await Promise.all([startLab(), openBrowser()]);
+  context = await openContext();
+});
+afterAll(async () => {
+  await browser.close();
+  await lab.stop();
+});
+
+describe('in the lab', { timeout: 60_000 }, () => {
+  it('the support agent is permitted and the trace ends with the use of its token', async () => {
+    const page = await runStory('articles.read');
+    await page.getByText('token.used').waitFor();
+    expect(await eventNames(page)).toEqual([
+      'assertion.verified',
+      'agent.mapped',
+      'policy.decided',
+      'request.opened',
+      'grant.opened',
+      'token.issued',
+      'token.used',
+    ]);
+  });
+
+  it('the operations agent is denied with the reason of the rule', async () => {
+    const page = await runStory('database.delete');
+    await page.getByText('Refused: the agent got no token').waitFor();
+    await page.getByText('policy.decided').waitFor();
+    expect(await eventNames(page)).not.toContain('token.issued');
+  });
+
+  it('the reporting agent waits, an owner may not approve, an approver does, and the agent goes on', async () => {
+    const page = await runStory('payroll.export');
+    const address = await page.getByRole('link', { name: 'Open the approval page' }).getAttribute('href');
+
+    const asOwner = await openContext();
+    const ownersPage = await openPage(asOwner);
+    await ownersPage.goto(address ?? '');
+    await signIn(ownersPage, 'owner');
+    await ownersPage.waitForURL(/approvals/);
+    await ownersPage.getByRole('heading', { name: /payroll\.export/ }).waitFor();
+    expect(await ownersPage.getByRole('button', { name: /approve/i }).count()).toBe(0);
+    await asOwner.close();
+
+    const approval = await openPage();
+    await approval.goto(address ?? '');
+    await signIn(approval, 'approver');
+    await approval.getByRole('button', { name: /^Approve/ }).waitFor();
+    await approval.screenshot({ path: join(screenshots, 'approval.png'), fullPage: true });
+    await approval.locator('textarea').fill('Month end: checked with the payroll run.');
+    await approval.getByRole('button', { name: /^Approve/ }).click();
+    await approval.getByText('A decision is never changed afterwards').waitFor();
+
+    await page.getByText('Done: the API did what was asked').waitFor();
+    await page.getByText('token.used').waitFor();
+    expect(await eventNames(page)).toEqual([
+      'assertion.verified',
+      'agent.mapped',
+      'policy.decided',
+      'request.opened',
+      'approval.given',
+      'grant.opened',
+      'assertion.verified',
+      'policy.decided',
+      'token.issued',
+      'token.used',
+    ]);
+
+    const asAuditor = await openContext();
+    const trace = await openPage(asAuditor);
+    await trace.goto((address ?? '').replace('/approvals/', '/requests/'));
+    await signIn(trace, 'auditor');
+    await trace.getByText('token.used').first().waitFor();
+    await trace.screenshot({ path: join(screenshots, 'trace.png'), fullPage: true });
+    await asAuditor.close();
+  });
+
+  it('nothing on any page made the browser complain', () => {
+    expect(complaints).toEqual([]);
+  });
+});
