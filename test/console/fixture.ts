@@ -5,6 +5,7 @@ import { sql } from 'kysely';
 import { pino } from 'pino';
 import { openRefusals } from '../../src/audit/refusals.ts';
 import { createConsole } from '../../src/console/console.tsx';
+import type { ConsoleOptions } from '../../src/console/console-parts.ts';
 import { frontDoor } from '../../src/http/front-door.ts';
 import { listen } from '../../src/http/server.ts';
 import { buildRegistry } from '../../src/registry/build-registry.ts';
@@ -63,20 +64,19 @@ export const startConsole = async () => {
   const app = new Koa();
   app.use(frontDoor({ publicUrls: [url], trustedProxies: [], logger }));
   const clock = { now: () => new Date() };
-  app.use(
-    createConsole({
-      database,
-      url,
-      signIn: null,
-      actionKey: randomBytes(32),
-      registry: () => registry,
-      policyRevision: () => POLICY_REVISION,
-      verifyAssertion: () => Promise.resolve({ reason: 'format' }),
-      refusals,
-      clock: () => clock.now(),
-      logger,
-    }),
-  );
+  const options: ConsoleOptions = {
+    database,
+    url,
+    signIn: null,
+    actionKey: randomBytes(32),
+    registry: () => registry,
+    policyRevision: () => POLICY_REVISION,
+    verifyAssertion: () => Promise.resolve({ reason: 'format' }),
+    refusals,
+    clock: () => clock.now(),
+    logger,
+  };
+  app.use(createConsole(options));
   const server = await listen({
     host: '127.0.0.1',
     port,
@@ -127,6 +127,7 @@ export const startConsole = async () => {
   };
   return {
     url,
+    options,
     database,
     ownerDsn: fresh.ownerDsn,
     people,

@@ -1,0 +1,172 @@
+import { sql } from 'kysely';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { consoleRouter } from '../../src/console/console.tsx';
+import { startConsole, type TestConsole } from './fixture.ts';
+
+let test: TestConsole;
+beforeAll(async () => {
+  test = await startConsole();
+});
+afterAll(() => test.stop());
+
+/** What anybody may ask for. */
+const PUBLIC = ['/', '/sign-in', '/sign-in/callback', '/signed-out', '/assets/:name'];
+
+const routes = (): { method: string; path: string }[] =>
+  consoleRouter(test.options).stack.flatMap(({ methods, path }) =>
+    methods.filter((method) => method !== 'HEAD').map((method) => ({ method, path: String(path) })),
+  );
+
+const addressOf = (path: string): string => path.replace(':request_id', 'areq_any');
+
+describe('the route table', () => {
+  it('has the routes of the contract and no other', () => {
+    expect(
+      routes()
+        .map(({ method, path }) => `${method} ${path}`)
+        .sort(),
+    ).toEqual([
+      'GET /',
+      'GET /approvals',
+      'GET /approvals/:request_id',
+      'GET /assets/:name',
+      'GET /audit',
+      'GET /requests/:request_id',
+      'GET /sign-in',
+      'GET /sign-in/callback',
+      'GET /signed-out',
+      'POST /approvals/:request_id',
+      'POST /sign-out',
+    ]);
+  });
+
+  it('answers no route but the public ones without a session', async () => {
+    const guarded = routes().filter(({ path }) => !PUBLIC.includes(path) && path !== '/sign-out');
+    expect(guarded.length).toBeGreaterThan(4);
+    for (const { method, path } of guarded) {
+      const address = addressOf(path);
+      const answer =
+        method === 'GET' ? await test.get(address) : await test.post(address, { verdict: 'approve' });
+      expect([method, path, answer.status]).toEqual([method, path, method === 'GET' ? 303 : 403]);
+      if (method === 'GET') {
+        expect(answer.headers.get('location')).toBe(`/sign-in?return_to=${encodeURIComponent(address)}`);
+        expect((await test.get(address, { 'hx-request': 'true' })).status).toBe(401);
+        expect((await test.get(address, { cookie: `countersign_session=${'A'.repeat(43)}` })).status).toBe(
+          303,
+        );
+      }
+    }
+  });
+
+  it('refuses every post that is not from a page of this very origin, session or not', async () => {
+    const posts = routes().filter(({ method }) => method === 'POST');
+    const cookie = await test.signIn(test.people.approver);
+    const port = new URL(test.url).port;
+    const origins = [
+      { origin: undefined, 'sec-fetch-site': undefined },
+      { origin: 'null' },
+      { origin: 'http://evil.example' },
+      { origin: `http://127.0.0.1:${Number(port) + 1}` },
+      { origin: `http://localhost:${port}` },
+      { origin: `https://127.0.0.1:${port}` },
+      { origin: `${test.url}/` },
+      { 'sec-fetch-site': 'cross-site' },
+      { 'sec-fetch-site': 'same-site' },
+      { 'sec-fetch-site': 'none' },
+      { origin: undefined, 'sec-fetch-site': 'cross-site' },
+    ];
+    for (const { path } of posts) {
+      for (const headers of origins) {
+        const answer = await test.post(addressOf(path), { verdict: 'approve' }, { cookie, ...headers });
+        expect([path, headers, answer.status]).toEqual([path, headers, 403]);
+      }
+    }
+    expect((await test.get('/approvals', { cookie })).status).toBe(200);
+    const { rows } = await sql<{ count: number }>`
+      select count(*) as count from audit_events where name = 'csrf.blocked'`.execute(test.database.db);
+    expect(rows[0]?.count).toBe(3);
+  });
+
+  it('passes on what it does not know', async () => {
+    expect((await test.get('/nowhere')).status).toBe(404);
+    expect((await test.get('/assets/console.css')).status).toBe(404);
+    expect((await test.get('/assets/..%2f..%2fpackage.json')).status).toBe(404);
+  });
+});
+
+describe('reading', () => {
+  it('changes nothing, by whatever it is fetched', async () => {
+    const request = await test.openRequest();
+    const cookie = await test.signIn(test.people.approver);
+    const snapshot = () =>
+      sql`select r.*, (select count(*) from audit_events) as events, (select count(*) from votes) as votes
+        from access_requests r where r.id = ${request.requestId}`.execute(test.database.db);
+    const before = await snapshot();
+    const path = `/approvals/${request.requestId}?verdict=approve&reason=x`;
+    await test.get(path, { cookie });
+    await test.get(path, { cookie, purpose: 'prefetch', 'sec-purpose': 'prefetch' });
+    await fetch(test.url + path, { method: 'HEAD', headers: { cookie } });
+    expect(await snapshot()).toEqual(before);
+  });
+
+  it('demands the role of the page', async () => {
+    const cookie = await test.signIn(test.people.visitor);
+    for (const path of ['/approvals', '/audit', '/']) {
+      const answer = await test.get(path, { cookie });
+      expect([path, answer.status]).toEqual([path, 403]);
+      expect(await answer.text()).toContain('role_missing');
+    }
+    expect((await test.get('/requests/areq_any', { cookie })).status).toBe(404);
+  });
+
+  it('leads from the start to where a person works', async () => {
+    const locations = await Promise.all(
+      [test.people.approver, test.people.auditor].map(async (who) =>
+        (await test.get('/', { cookie: await test.signIn(who) })).headers.get('location'),
+      ),
+    );
+    expect(locations).toEqual(['/approvals', '/audit']);
+    expect((await test.get('/')).headers.get('location')).toBe('/sign-in');
+  });
+});
+
+describe('every page', () => {
+  it('carries the headers that keep it from being framed, cached, scripted or leaked', async () => {
+    const cookie = await test.signIn(test.people.approver);
+    const nonces = new Set<string>();
+    for (const path of ['/approvals', '/approvals/areq_unknown', '/signed-out']) {
+      const { headers } = await test.get(path, { cookie });
+      const policy = headers.get('content-security-policy') ?? '';
+      const nonce = /'nonce-([^']+)'/.exec(policy)?.[1] ?? '';
+      nonces.add(nonce);
+      expect(policy.replace(nonce, 'NONCE')).toBe(
+        "default-src 'none'; script-src 'nonce-NONCE'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types htmx",
+      );
+      expect(Object.fromEntries(headers)).toMatchObject({
+        'cache-control': 'no-store',
+        'x-frame-options': 'DENY',
+        'x-content-type-options': 'nosniff',
+        'referrer-policy': 'same-origin',
+        'cross-origin-opener-policy': 'same-origin',
+        'cross-origin-resource-policy': 'same-origin',
+      });
+    }
+    expect(nonces.size).toBe(3);
+  });
+
+  it('loads scripts and styles of this origin, cached for good under the digest of their content', async () => {
+    const page = await (await test.get('/signed-out')).text();
+    const assets = [...page.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(([, path = '']) => path);
+    expect(assets.length).toBeGreaterThanOrEqual(6);
+    expect(page).not.toMatch(/(?:src|href)="(?![/#])/);
+    expect(page).not.toMatch(/\sstyle=|<script(?![^>]*\ssrc=)/);
+    for (const path of assets) {
+      const answer = await test.get(path);
+      expect([path, answer.status, answer.headers.get('cache-control')]).toEqual([
+        path,
+        200,
+        'public, max-age=31536000, immutable',
+      ]);
+    }
+  });
+});
