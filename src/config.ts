@@ -1,8 +1,19 @@
 /**
  * The configuration, from the environment alone. Everything that is wrong is told at once, each with what to do;
- * no message repeats a value that could be a secret. What would be unsafe does not start.
+ * what would be unsafe does not start.
  */
-import { readFileSync } from 'node:fs';
+import {
+  ConfigInvalid,
+  KEY_BYTES,
+  openReader,
+  parseAddress,
+  parseBaseUrl,
+  parseCertificate,
+  parseDsn,
+  parseKey,
+  parseRedisUrl,
+  type Reader,
+} from './config-reader.ts';
 import { parseTrustedProxies } from './http/client-address.ts';
 import { parseTrustedTenants, type TrustedTenant } from './identity/trusted-tenants.ts';
 import type { StorageSettings } from './storage/open-storage.ts';
@@ -47,97 +58,30 @@ export type Config = {
   readonly signIn: SignInSettings | null;
 };
 
-/** Every problem of a configuration, a line each. */
-export class ConfigInvalid extends Error {
-  readonly problems: readonly string[];
-
-  constructor(problems: readonly string[]) {
-    super(`the configuration is not usable:\n${problems.map((problem) => `  ${problem}`).join('\n')}`);
-    this.name = 'ConfigInvalid';
-    this.problems = problems;
-  }
-}
-
-const LOOPBACK_HOSTS = ['127.0.0.1', 'localhost', '[::1]'];
 const DEFAULT_LISTEN = '127.0.0.1:8400';
 const DEFAULT_OPERATIONS_LISTEN = '127.0.0.1:8401';
 const PUBLIC_AUTHORITY = 'https://login.microsoftonline.com';
-const KEY_BYTES = 32;
 const GUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const EMBEDDED = 'embedded:';
 
-/** Reads settings one by one and remembers what is wrong with them. */
-const openReader = (environment: Environment) => {
-  const problems: string[] = [];
-
-  const read = (name: string): string | undefined => environment[name] || undefined;
-
-  const file = (name: string, path: string): string | undefined => {
-    try {
-      return readFileSync(path, 'utf8');
-    } catch (error) {
-      const code = error instanceof Error && 'code' in error ? error.code : error;
-      problems.push(`${name}: cannot read the file it names (${code})`);
-      return undefined;
-    }
-  };
-
-  /** A value given by itself, or by `<name>_FILE`. */
-  const secret = (name: string): string | undefined => {
-    const path = read(`${name}_FILE`);
-    if (path === undefined) return read(name);
-    if (read(name) !== undefined) problems.push(`${name} and ${name}_FILE are both set: keep one`);
-    return file(`${name}_FILE`, path)?.trimEnd();
-  };
-
-  const parsed = <T>(name: string, parse: () => T): T | undefined => {
-    try {
-      return parse();
-    } catch (error) {
-      for (const line of String(error instanceof Error ? error.message : error).split('\n'))
-        problems.push(`${name}: ${line}`);
-      return undefined;
-    }
-  };
-
-  return { problems, read, file, secret, parsed };
+const parseStorage = (database: string): StorageSettings => {
+  if (database.startsWith(EMBEDDED) && database.length > EMBEDDED.length)
+    return { kind: 'embedded', directory: database.slice(EMBEDDED.length) };
+  if (!/^postgres(ql)?:\/\/./.test(database))
+    throw new Error('must be postgres://user:password@host/database, or embedded:DIRECTORY');
+  return { kind: 'postgres', dsn: database, ownerDsn: null };
 };
 
-type Reader = ReturnType<typeof openReader>;
-
-const parseAddress = (text: string): Address => {
-  const match = /^(\[[0-9a-fA-F:]+\]|[^:\s]+):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[2]);
-  if (match?.[1] === undefined || port > 65_535) throw new Error('must be host:port, such as 127.0.0.1:8400');
-  return { host: match[1].replaceAll(/[[\]]/g, ''), port };
-};
-
-const parseBaseUrl = (text: string): string => {
-  if (!URL.canParse(text)) throw new Error('must be a URL, such as https://countersign.example');
-  const url = new URL(text);
-  if (`${url.origin}` !== text)
-    throw new Error(`must be scheme and host alone, without path or trailing slash: ${url.origin}`);
-  if (url.protocol === 'http:' && !LOOPBACK_HOSTS.includes(url.hostname))
-    throw new Error('must be https: http is for loopback addresses only');
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') throw new Error('must be https');
-  return text;
-};
-
-const parseKey = (text: string): Buffer => {
-  const key = Buffer.from(text, 'base64');
-  if (key.length !== KEY_BYTES || key.toString('base64') !== text)
-    throw new Error(`must be ${KEY_BYTES} random bytes in base64: openssl rand -base64 ${KEY_BYTES}`);
-  return key;
-};
-
-const readStorage = ({ read, secret, problems }: Reader): StorageSettings | undefined => {
-  const database = secret('COUNTERSIGN_DATABASE');
-  if (database?.startsWith('embedded:') && database.length > 'embedded:'.length)
-    return { kind: 'embedded', directory: database.slice('embedded:'.length) };
-  if (database !== undefined && /^postgres(ql)?:\/\//.test(database))
-    return { kind: 'postgres', dsn: database, ownerDsn: secret('COUNTERSIGN_DATABASE_OWNER') ?? null };
-  const state = read('COUNTERSIGN_DATABASE') === undefined ? 'is missing' : 'is not usable';
+const readStorage = ({ secret, required, parsed, problems }: Reader): StorageSettings | undefined => {
+  const storage = required('COUNTERSIGN_DATABASE', secret('COUNTERSIGN_DATABASE'), {
+    parse: parseStorage,
+    advice: 'set postgres://user:password@host/database, or embedded:DIRECTORY for one machine',
+  });
+  const ownerDsn = parsed('COUNTERSIGN_DATABASE_OWNER', secret('COUNTERSIGN_DATABASE_OWNER'), parseDsn);
+  if (ownerDsn === undefined || storage === undefined) return storage;
+  if (storage.kind === 'postgres') return { ...storage, ownerDsn };
   problems.push(
-    `COUNTERSIGN_DATABASE ${state}: set postgres://user:password@host/database, or embedded:DIRECTORY for one machine`,
+    'COUNTERSIGN_DATABASE_OWNER: an embedded database has an owner of its own; remove it, or set COUNTERSIGN_DATABASE to postgres://...',
   );
   return undefined;
 };
@@ -157,11 +101,9 @@ const readSignIn = (
     );
     return null;
   }
-  for (const [name, value] of [
-    ['COUNTERSIGN_SIGN_IN_TENANT', tenantId],
-    ['COUNTERSIGN_SIGN_IN_CLIENT_ID', clientId],
-  ]) {
-    if (!GUID.test(value ?? '')) problems.push(`${name}: must be the GUID that Entra shows`);
+  const ids = { COUNTERSIGN_SIGN_IN_TENANT: tenantId, COUNTERSIGN_SIGN_IN_CLIENT_ID: clientId };
+  for (const [name, value] of Object.entries(ids)) {
+    if (!GUID.test(value)) problems.push(`${name}: must be the GUID that Entra shows`);
   }
   const tenant = tenants.find((trusted) => trusted.tenantId === tenantId);
   return {
@@ -176,8 +118,42 @@ const readSignIn = (
 const list = (text: string | undefined): string[] =>
   (text ?? '').split(',').flatMap((entry) => entry.trim() || []);
 
-const finish = <T>(reader: Reader, config: T | undefined): T => {
-  if (config === undefined || reader.problems.length > 0) throw new ConfigInvalid(reader.problems);
+const readAddress = ({ read, parsed }: Reader, name: string, otherwise: string): Address | undefined =>
+  parsed(name, read(name) ?? otherwise, parseAddress);
+
+/** The pages' base URL and listener; a listener of their own needs a host of their own. */
+const readConsole = ({ read, parsed, problems }: Reader, url: string) => {
+  const ownUrl = read('COUNTERSIGN_CONSOLE_URL');
+  const ownListen = read('COUNTERSIGN_CONSOLE_LISTEN');
+  if (ownListen !== undefined && ownUrl === undefined)
+    problems.push(
+      'COUNTERSIGN_CONSOLE_LISTEN needs COUNTERSIGN_CONSOLE_URL: set the public base URL of the pages',
+    );
+  return {
+    consoleUrl: parsed('COUNTERSIGN_CONSOLE_URL', ownUrl, parseBaseUrl) ?? url,
+    consoleListen: parsed('COUNTERSIGN_CONSOLE_LISTEN', ownListen, parseAddress) ?? null,
+  };
+};
+
+const readTenants = ({ read, file, required }: Reader): TrustedTenant[] => {
+  const path = read('COUNTERSIGN_ENTRA');
+  const text = path === undefined ? undefined : file('COUNTERSIGN_ENTRA', path);
+  if (path !== undefined && text === undefined) return [];
+  const advice = 'name the YAML file that lists the trusted Entra tenants';
+  return required('COUNTERSIGN_ENTRA', text, { parse: parseTrustedTenants, advice }) ?? [];
+};
+
+const parseProxies = (text: string): string[] => {
+  const networks = list(text);
+  parseTrustedProxies(networks);
+  return networks;
+};
+
+/** What stands for a setting with a problem, until `finish` throws. */
+const NOWHERE: Address = { host: '', port: 0 };
+
+const finish = <T>({ problems }: Reader, config: T | undefined): T => {
+  if (config === undefined || problems.length > 0) throw new ConfigInvalid(problems);
   return config;
 };
 
@@ -193,76 +169,42 @@ export const loadOperationsAddress = (environment: Environment): Address => {
   return finish(reader, readAddress(reader, 'COUNTERSIGN_OPERATIONS_LISTEN', DEFAULT_OPERATIONS_LISTEN));
 };
 
-const readAddress = ({ read, parsed }: Reader, name: string, otherwise: string): Address | undefined =>
-  parsed(name, () => parseAddress(read(name) ?? otherwise));
-
-const readRequired = <T>(
-  { problems, parsed }: Reader,
-  name: string,
-  value: string | undefined,
-  parse: (text: string) => T,
-  what: string,
-): T | undefined => {
-  if (value !== undefined) return parsed(name, () => parse(value));
-  problems.push(`${name} is missing: ${what}`);
-  return undefined;
-};
-
 /** The whole configuration of a broker. Throws `ConfigInvalid` with every problem. */
 export const loadConfig = (environment: Environment): Config => {
   const reader = openReader(environment);
-  const { read, file, secret, parsed } = reader;
-  const url = readRequired(
-    reader,
-    'COUNTERSIGN_URL',
-    read('COUNTERSIGN_URL'),
-    parseBaseUrl,
-    'set the public base URL, which is the issuer of every token',
-  );
-  const keyEncryptionKey = readRequired(
-    reader,
+  const { read, file, secret, parsed, required } = reader;
+  const url =
+    required('COUNTERSIGN_URL', read('COUNTERSIGN_URL'), {
+      parse: parseBaseUrl,
+      advice: 'set the public base URL, which is the issuer of every token',
+    }) ?? '';
+  const keyEncryptionKey = required(
     'COUNTERSIGN_KEY_ENCRYPTION_KEY',
     secret('COUNTERSIGN_KEY_ENCRYPTION_KEY'),
-    parseKey,
-    `set ${KEY_BYTES} random bytes in base64 (openssl rand -base64 ${KEY_BYTES}), the same for every replica, and keep them`,
-  );
-  const entraFile = read('COUNTERSIGN_ENTRA');
-  const tenants = readRequired(
-    reader,
-    'COUNTERSIGN_ENTRA',
-    entraFile,
-    (path) => parseTrustedTenants(file('COUNTERSIGN_ENTRA', path) ?? '[]'),
-    'name the YAML file that lists the trusted Entra tenants',
-  );
-  const caFile = read('COUNTERSIGN_ENTRA_CA');
-  const entraCa = caFile === undefined ? null : (file('COUNTERSIGN_ENTRA_CA', caFile) ?? null);
-  const consoleUrl = read('COUNTERSIGN_CONSOLE_URL');
-  const trustedProxies = list(read('COUNTERSIGN_TRUSTED_PROXIES'));
-  parsed('COUNTERSIGN_TRUSTED_PROXIES', () => parseTrustedProxies(trustedProxies));
-  const consoleListen = read('COUNTERSIGN_CONSOLE_LISTEN');
-  const config = {
-    url: url ?? '',
-    listen: readAddress(reader, 'COUNTERSIGN_LISTEN', DEFAULT_LISTEN) ?? { host: '', port: 0 },
-    operationsListen: readAddress(reader, 'COUNTERSIGN_OPERATIONS_LISTEN', DEFAULT_OPERATIONS_LISTEN) ?? {
-      host: '',
-      port: 0,
+    {
+      parse: parseKey,
+      advice: `set ${KEY_BYTES} random bytes in base64 (openssl rand -base64 ${KEY_BYTES}), the same for every replica, and keep them`,
     },
-    storage: readStorage(reader) ?? { kind: 'embedded' as const, directory: '' },
-    redisUrl: secret('COUNTERSIGN_REDIS') ?? null,
+  );
+  const tenants = readTenants(reader);
+  const caFile = read('COUNTERSIGN_ENTRA_CA');
+  const ca = caFile === undefined ? undefined : file('COUNTERSIGN_ENTRA_CA', caFile);
+  const entraCa = parsed('COUNTERSIGN_ENTRA_CA', ca, parseCertificate) ?? null;
+  return finish(reader, {
+    url,
+    listen: readAddress(reader, 'COUNTERSIGN_LISTEN', DEFAULT_LISTEN) ?? NOWHERE,
+    operationsListen:
+      readAddress(reader, 'COUNTERSIGN_OPERATIONS_LISTEN', DEFAULT_OPERATIONS_LISTEN) ?? NOWHERE,
+    storage: readStorage(reader) ?? { kind: 'embedded', directory: '' },
+    redisUrl: parsed('COUNTERSIGN_REDIS', secret('COUNTERSIGN_REDIS'), parseRedisUrl) ?? null,
     registryFiles: list(read('COUNTERSIGN_REGISTRY')),
     policyFile: read('COUNTERSIGN_POLICY') ?? null,
-    tenants: tenants ?? [],
+    tenants,
     entraCa,
-    consoleUrl:
-      (consoleUrl === undefined ? url : parsed('COUNTERSIGN_CONSOLE_URL', () => parseBaseUrl(consoleUrl))) ??
-      '',
-    consoleListen:
-      consoleListen === undefined
-        ? null
-        : (readAddress(reader, 'COUNTERSIGN_CONSOLE_LISTEN', consoleListen) ?? null),
+    ...readConsole(reader, url),
     keyEncryptionKey: keyEncryptionKey ?? Buffer.alloc(0),
-    trustedProxies,
-    signIn: readSignIn(reader, tenants ?? [], entraCa),
-  };
-  return finish(reader, config);
+    trustedProxies:
+      parsed('COUNTERSIGN_TRUSTED_PROXIES', read('COUNTERSIGN_TRUSTED_PROXIES'), parseProxies) ?? [],
+    signIn: readSignIn(reader, tenants, entraCa),
+  });
 };

@@ -40,6 +40,9 @@ export class DatabaseUnavailable extends Error {
   }
 }
 
+/** Never with the string itself, which holds a password. */
+export const NOT_A_DSN = 'not a PostgreSQL connection string (postgres://user:password@host:5432/database)';
+
 /** Getting a connection and one statement together; 100 ms below the 1.5 s in which an outage must be told. */
 const DEADLINE_MS = 1_400;
 /** Getting a connection, new or from a busy pool. */
@@ -174,7 +177,7 @@ export const openDatabase = async (options: {
   try {
     new pg.Client({ connectionString: options.dsn });
   } catch {
-    throw new Error('not a PostgreSQL connection string (postgres://user:password@host:5432/database)');
+    throw new Error(NOT_A_DSN);
   }
   const main = openPool(options.dsn, MAIN_CONNECTIONS, options.logger);
   const reading = openPool(options.dsn, PAGE_CONNECTIONS, options.logger);

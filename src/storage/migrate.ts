@@ -7,6 +7,7 @@ import { Kysely, PostgresDialect, sql } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
 import pg from 'pg';
 import { migrations } from '../../migrations/index.ts';
+import { NOT_A_DSN } from './database.ts';
 import { grantPrivileges } from './privileges.ts';
 import type { Tables } from './tables.ts';
 
@@ -46,8 +47,14 @@ const runMigrations = async (db: Kysely<Tables>): Promise<string[]> => {
   return results.map(({ migrationName }) => migrationName);
 };
 
-/** Role names that a connection string names. */
-export const roleOf = (dsn: string): string => new pg.Client({ connectionString: dsn }).user ?? '';
+/** The role that a connection string names. Throws without repeating it. */
+export const roleOf = (dsn: string): string => {
+  try {
+    return new pg.Client({ connectionString: dsn }).user ?? '';
+  } catch {
+    throw new Error(NOT_A_DSN);
+  }
+};
 
 const INSUFFICIENT_PRIVILEGE = '42501';
 
