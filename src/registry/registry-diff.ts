@@ -105,5 +105,5 @@ export const checkKept = (next: RegistryDocument, effective: RegistryDocument): 
   return checkWorkloads({
     agents: [...kept, ...next.agents].map(located),
     resources: effective.resources.map(located),
-  }).map((problem) => `${problem} (what the files no longer name stays registered, disabled)`);
+  }).map((problem) => `${problem} (what the files no longer name stays registered, disabled: keep its id)`);
 };
