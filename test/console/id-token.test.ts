@@ -1,0 +1,64 @@
+import { expect, it } from 'vitest';
+import { checkIdToken, type ExpectedIdToken } from '../../src/console/id-token.ts';
+
+const NOW = new Date('2026-01-31T12:00:00Z');
+const TENANT = '5f0e7c1a-4f0d-4c8e-9d55-0c6a3f5b8e01';
+const CLIENT = '9a1b2c3d-4f0d-4c8e-9d55-0c6a3f5b8e01';
+
+const expected: ExpectedIdToken = {
+  issuer: `https://login.example/${TENANT}/v2.0`,
+  tenantId: TENANT,
+  clientId: CLIENT,
+  nonce: 'the nonce',
+  now: NOW,
+};
+const good = {
+  ver: '2.0',
+  iss: expected.issuer,
+  aud: CLIENT,
+  tid: TENANT,
+  oid: '0b14d8a2-1111-4222-8333-444455556666',
+  nonce: 'the nonce',
+  exp: NOW.getTime() / 1000 + 60,
+  name: 'A Person',
+  preferred_username: 'person@lab.example',
+  roles: ['Auditor', 'Approver', 'Auditor'],
+};
+
+it('names the person, in one spelling, with roles sorted and once', () => {
+  expect(checkIdToken({ ...good, oid: good.oid.toUpperCase() }, expected)).toEqual({
+    person: {
+      tenant: TENANT,
+      object: good.oid,
+      name: 'A Person',
+      username: 'person@lab.example',
+      roles: ['Approver', 'Auditor'],
+    },
+  });
+});
+
+it('takes a person without roles or a display name, but never one without an object id', () => {
+  const { roles: _, name: __, ...bare } = good;
+  expect(checkIdToken(bare, expected)).toMatchObject({ person: { name: 'person@lab.example', roles: [] } });
+  expect(checkIdToken({ ...good, oid: '' }, expected)).toEqual({ reason: 'claims' });
+});
+
+it.each([
+  ['tenant', { tid: '11111111-4f0d-4c8e-9d55-0c6a3f5b8e01' }],
+  ['issuer', { iss: `https://login.example/11111111-4f0d-4c8e-9d55-0c6a3f5b8e01/v2.0` }],
+  ['issuer', { iss: `${expected.issuer}/` }],
+  ['audience', { aud: '11111111-2c3d-4f0d-8c8e-9d550c6a3f5b' }],
+  ['claims', { aud: [CLIENT, 'other'] }],
+  ['nonce', { nonce: 'another nonce' }],
+  ['claims', { nonce: undefined }],
+  ['expired', { exp: NOW.getTime() / 1000 }],
+  ['claims', { exp: '9999999999' }],
+  ['claims', { ver: '1.0' }],
+  ['claims', { roles: 'Approver' }],
+] as const)('refuses another %s: %j', (reason, change) => {
+  expect(checkIdToken({ ...good, ...change }, expected)).toEqual({ reason });
+});
+
+it.each([null, 'text', [], {}])('refuses %j as claims', (token) => {
+  expect(checkIdToken(token, expected)).toEqual({ reason: 'claims' });
+});
