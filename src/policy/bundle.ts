@@ -27,6 +27,10 @@ const compilation = z.strictObject({
 });
 export type Compilation = z.infer<typeof compilation>;
 
+/** Reads what a compilation noted of itself. Throws `BundleRefused`. */
+export const parseCompilation = (text: string): Compilation =>
+  readJson(new Map([['compilation.json', Buffer.from(text)]]), 'compilation.json', compilation);
+
 const manifest = z.object({ revision: z.string().regex(/^[0-9a-f]{64}$/) });
 
 export type PolicyBundle = {

@@ -4,6 +4,7 @@
  * its token) is refused here, so that it never comes to be weighed at a decision.
  */
 import { z } from 'zod';
+import { AUDIENCE_MAX_LENGTH, AUDIENCE_PATTERN, checkAudience } from '../registry/audience.ts';
 
 /**
  * Longest life of a token by the API's environment, seconds: about one task, shorter where more is at stake.
@@ -26,18 +27,21 @@ const DAY = 24 * HOUR;
 
 const audience = z
   .string()
-  .max(256)
-  .regex(/^[a-z][a-z0-9+.-]*:[\x21-\x7e]+$/, 'must be an absolute URI without spaces');
+  .max(AUDIENCE_MAX_LENGTH)
+  .regex(AUDIENCE_PATTERN, 'must be an absolute URI, such as api://payroll.prod')
+  .superRefine((value, context) => {
+    const problem = AUDIENCE_PATTERN.test(value) ? checkAudience(value) : null;
+    if (problem !== null) context.addIssue({ code: 'custom', message: problem });
+  });
+
 // Keys of the rule table: this one name means something else to JavaScript than to JSON.
 const isPlainName = (name: string): boolean => name !== '__proto__';
 
 const scope = z
   .string()
   .max(128)
-  .regex(
-    /^[\x21\x23-\x5b\x5d-\x7e]+$/,
-    'must be a scope of RFC 6749: visible ASCII without quotes or backslash',
-  );
+  .regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'must be a scope of RFC 6749: visible ASCII, no quotes, no backslash')
+  .refine(isPlainName, 'is not a name that can be used');
 const agent = z
   .string()
   .max(128)

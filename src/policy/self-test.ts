@@ -1,7 +1,7 @@
 /** What a bundle must show before it is put in force: that nothing is denied, and that its own cases hold. */
-import { ENTRYPOINTS } from './bundle.ts';
+import { ENTRYPOINTS, type PolicyBundle } from './bundle.ts';
 import { differences, inputOf, type PolicyCase } from './cases.ts';
-import type { Evaluation } from './evaluation.ts';
+import { type Evaluation, startEvaluation } from './evaluation.ts';
 import { checkInput } from './input.ts';
 import { failedVerdict, MALFORMED_RESULT, readVerdict } from './verdict.ts';
 
@@ -45,4 +45,14 @@ export const selfTest = async (evaluation: Evaluation, cases: readonly PolicyCas
     }
   }
   return wrong;
+};
+
+/** Starts a bundle's module and runs its cases. Returns what is wrong; throws `BundleRefused` if it may not run. */
+export const testBundle = async (bundle: PolicyBundle): Promise<string[]> => {
+  const evaluation = await startEvaluation(bundle);
+  try {
+    return await selfTest(evaluation, bundle.cases);
+  } finally {
+    await evaluation.end();
+  }
 };
