@@ -38,7 +38,13 @@ const isLocal = ({ to }: Import): boolean => files.includes(to);
 const show = ({ from, to }: Import): string => `${from} -> ${to}`;
 
 /** Facts and pure helpers that every room of the broker may use. */
-const COMMON = ['src/ids.ts', 'src/clock.ts', 'src/reasons.ts', 'src/canonical-json.ts'];
+const COMMON = [
+  'src/ids.ts',
+  'src/clock.ts',
+  'src/reasons.ts',
+  'src/canonical-json.ts',
+  'src/strict-json.ts',
+];
 
 const ALLOWED: Record<string, readonly string[]> = {
   'src/http': [],

@@ -18,7 +18,7 @@ export type DecidedOn = {
 export const GUARD = `
 guard as (
   select a.id from agents a, in_force f
-  where a.id = $1 and a.enabled and f.registry_revision = $2 and f.policy_revision = $3
+  where a.id = $1 and a.enabled and a.revision <= $2 and f.registry_revision = $2 and f.policy_revision = $3
   for key share of a
 )`;
 

@@ -16,6 +16,9 @@ beforeAll(async () => {
   fresh = await createDatabase();
   database = await openDatabase({ dsn: fresh.applicationDsn, logger: pino({ enabled: false }) });
   await seed(database);
+  await sql`insert into registry_revisions (revision, applied_by, reason, digest, document) values (2, 'test', 'test', 'd2', '{}')`.execute(
+    database.db,
+  );
 });
 afterEach(() => checkPromises(database));
 afterAll(async () => {
@@ -125,23 +128,29 @@ describe('minting under a grant', () => {
     expect(await tokensOf(grant)).toEqual([]);
   });
 
-  it('waits for a change of the agent that is under way, and then sees it', async () => {
-    const grant = await approvedGrant();
-    let minted: ReturnType<typeof mint> | undefined;
-    await database.db.transaction().execute(async (trx) => {
-      await sql`select id from agents where id = ${AGENT} for update`.execute(trx);
-      minted = mint(grant, null);
-      for (let waiting = false; !waiting; ) {
-        const { rows } = await sql`select from pg_stat_activity
+  it.each([
+    ['it is disabled', 'enabled = false', 'enabled = true'],
+    ['it has a newer revision', 'revision = 2', 'revision = 1'],
+  ])(
+    'waits for a change of the agent that is under way, and then sees that %s',
+    async (_what, change, back) => {
+      const grant = await approvedGrant();
+      let minted: ReturnType<typeof mint> | undefined;
+      await database.db.transaction().execute(async (trx) => {
+        await sql`select id from agents where id = ${AGENT} for update`.execute(trx);
+        minted = mint(grant, null);
+        for (let waiting = false; !waiting; ) {
+          const { rows } = await sql`select from pg_stat_activity
           where datname = current_database() and wait_event_type = 'Lock'`.execute(database.db);
-        waiting = rows.length > 0;
-      }
-      await sql`update agents set enabled = false where id = ${AGENT}`.execute(trx);
-    });
-    expect(await minted).toBeNull();
-    await sql`update agents set enabled = true where id = ${AGENT}`.execute(database.db);
-    expect(await tokensOf(grant)).toEqual([]);
-  });
+          waiting = rows.length > 0;
+        }
+        await sql`update agents set ${sql.raw(change)} where id = ${AGENT}`.execute(trx);
+      });
+      expect(await minted).toBeNull();
+      await sql`update agents set ${sql.raw(back)} where id = ${AGENT}`.execute(database.db);
+      expect(await tokensOf(grant)).toEqual([]);
+    },
+  );
 });
 
 describe('delivering again', () => {

@@ -41,14 +41,16 @@ export type TestWorld = {
   readonly applicationDsn: string;
   readonly brokers: readonly Broker[];
   readonly issuer: string;
+  /** The environment of a broker on this database, to start more of them. */
+  readonly settings: Readonly<Record<string, string>>;
   /** What the brokers logged, a JSON line each. */
   readonly log: readonly string[];
   /** A good assertion of an agent, an API or a tool, fresh unless its `uti` is given. */
   readonly assertion: (who: string, changes?: AssertionChanges) => Promise<string>;
-  /** One exchange as support-agent-like parameters say; broker 0 unless told. */
+  /** One exchange, at the first broker unless another one's port is given. */
   readonly exchange: (
     parameters: Readonly<Record<string, string | undefined>>,
-    options?: { readonly broker?: number; readonly headers?: Readonly<Record<string, string>> },
+    options?: { readonly port?: number; readonly headers?: Readonly<Record<string, string>> },
   ) => Promise<Answer>;
   /** Posts bytes as they are to a path. */
   readonly post: (path: string, body: string, headers?: Readonly<Record<string, string>>) => Promise<Answer>;
@@ -117,15 +119,15 @@ export const startWorld = async (
   const entra = await startTestEntra();
   const fresh = await createDatabase();
   const log: string[] = [];
-  const port = await freePort();
-  const ports = { broker: port, operations: 0 } as Parameters<typeof writeBrokerFiles>[1]['ports'];
+  const brokerPort = await freePort();
+  const ports = { broker: brokerPort, operations: 0 } as Parameters<typeof writeBrokerFiles>[1]['ports'];
   const files = await writeBrokerFiles(
     { directory: entra.directory, brokerUrl: null } as unknown as Parameters<typeof writeBrokerFiles>[0],
     { world: entra.world, entra: entra.entra, ports },
   );
   entra.entra.addRedirectUri(`${files.issuer}/sign-in/callback`);
-  const settings = {
-    ...parseEnv(await readFile(join(entra.directory, 'broker.env'), 'utf8')),
+  const settings: Record<string, string> = {
+    ...(parseEnv(await readFile(join(entra.directory, 'broker.env'), 'utf8')) as Record<string, string>),
     COUNTERSIGN_DATABASE: fresh.applicationDsn,
     COUNTERSIGN_OPERATIONS_LISTEN: '127.0.0.1:0',
     ...options.environment,
@@ -140,7 +142,7 @@ export const startWorld = async (
   const kid = await keyIds(entra);
 
   const send = async (
-    broker: number,
+    port: number | undefined,
     path: string,
     init: { method: string; body?: string; headers?: Readonly<Record<string, string>> },
   ): Promise<Answer> => {
@@ -149,7 +151,7 @@ export const startWorld = async (
       const sent = request(
         {
           host: '127.0.0.1',
-          port: brokers[broker]?.port,
+          port: port ?? brokers[0]?.port,
           path,
           method: init.method,
           headers: {
@@ -185,6 +187,7 @@ export const startWorld = async (
     applicationDsn: fresh.applicationDsn,
     brokers,
     issuer: files.issuer,
+    settings,
     log,
     assertion: async (who, changes = {}) => {
       const response = await fetch(`${entra.entra.authority}/lab/sign`, {
@@ -198,20 +201,20 @@ export const startWorld = async (
       });
       return ((await response.json()) as { token: string }).token;
     },
-    exchange: (parameters, { broker = 0, headers = {} } = {}) => {
+    exchange: (parameters, { port, headers = {} } = {}) => {
       const form = new URLSearchParams({ grant_type: TOKEN_EXCHANGE, subject_token_type: JWT_TYPE });
       for (const [name, value] of Object.entries(parameters)) {
         if (value === undefined) form.delete(name);
         else form.set(name, value);
       }
-      return send(broker, '/token', {
+      return send(port, '/token', {
         method: 'POST',
         body: form.toString(),
         headers: { ...FORM, ...headers },
       });
     },
-    post: (path, body, headers = FORM) => send(0, path, { method: 'POST', body, headers }),
-    get: (path, headers = {}) => send(0, path, { method: 'GET', headers }),
+    post: (path, body, headers = FORM) => send(undefined, path, { method: 'POST', body, headers }),
+    get: (path, headers = {}) => send(undefined, path, { method: 'GET', headers }),
     vote: async (requestId, verdict, person = 'approver') => {
       const { objectId, roles } = personOf(entra.world, person);
       const { rows } = await sql<{ terms_digest: string; agent_id: string }>`
