@@ -1,5 +1,5 @@
 import { loadStorageSettings } from '../config.ts';
-import { openStorage } from '../storage/open-storage.ts';
+import { reachStorage } from '../storage/open-storage.ts';
 import { type Command, parseArguments } from './command.ts';
 
 export const migrate: Command = {
@@ -9,7 +9,7 @@ export const migrate: Command = {
     'migrate\n\nMigrates the database by COUNTERSIGN_DATABASE_OWNER and gives the role of COUNTERSIGN_DATABASE its privileges.\nSafe to run again, and beside running brokers.',
   run: async (args, { environment, write, logger }) => {
     parseArguments(args, {});
-    const storage = await openStorage(loadStorageSettings(environment), logger);
+    const storage = await reachStorage(loadStorageSettings(environment), logger);
     await storage.stop();
     for (const weakness of storage.weaknesses) write(`note: ${weakness}\n`);
     write('the database is at this version\n');
