@@ -143,7 +143,11 @@ const readSecrets = async (directory: string): Promise<Secrets | null> => {
   try {
     return secretsSchema.parse(JSON.parse(await readFile(file, 'utf8')));
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'ENOENT') return null;
+    if (code === 'EACCES') {
+      throw new Error(`${file} belongs to another user: start Countersign as that user, ${OTHERWISE}`);
+    }
     throw new Error(`${file} cannot be read or is damaged: restore it from a backup, ${OTHERWISE}`, {
       cause: error,
     });

@@ -6,7 +6,7 @@
  */
 import { execFile, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Logger } from 'pino';
@@ -24,7 +24,7 @@ const STOP_TIMEOUT_MS = 8_000;
 const POLL_MS = 20;
 
 const launch = (program: string, args: readonly string[], { cwd, user }: Where) =>
-  spawn(program, [...args, '-D', process.platform === 'linux' ? '/proc/self/cwd' : cwd], {
+  spawn(program, [...args, '-D', process.platform === 'linux' ? '/proc/self/cwd' : resolve(cwd)], {
     cwd,
     env: { LC_ALL: 'C', TZ: 'UTC', PATH: process.env.PATH ?? '/usr/bin:/bin' },
     detached: true,
