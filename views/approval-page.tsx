@@ -10,6 +10,7 @@ import { type ConsequenceModel, Consequences } from './consequences.tsx';
 import { type DecisionModel, DecisionPanel } from './decision-panel.tsx';
 import { Layout, type PageContext } from './layout.tsx';
 import { LivePart } from './live-part.tsx';
+import { Scopes } from './scopes.tsx';
 import { Standing, type StandingModel } from './standing.tsx';
 import { list } from './words.ts';
 
@@ -30,7 +31,7 @@ const REFRESH_SECONDS = 5;
 const Title = ({ facts }: { facts: ApprovalFacts }): JSX.Element => (
   <h1>
     {facts.agent.name} <span class="asks-for">asks for</span>{' '}
-    <code>{list(facts.actions.map(({ scope }) => scope))}</code> <span class="asks-for">on</span>{' '}
+    <Scopes scopes={facts.actions.map(({ scope }) => scope)} /> <span class="asks-for">on</span>{' '}
     {facts.resource.name}
   </h1>
 );
@@ -74,7 +75,9 @@ export const ApprovalPage = (props: {
       </LivePart>
       <div class="split">
         <div class="split-main">
-          {model.standing.state === 'pending' && <Consequences model={model.consequences} />}
+          {model.standing.state === 'pending' && (
+            <Consequences model={model.consequences} open={model.decision.kind !== 'closed'} />
+          )}
           <Facts facts={model.facts} />
           <AgentWords words={model.words} />
         </div>

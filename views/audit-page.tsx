@@ -59,8 +59,8 @@ const Filters = ({ model }: { model: AuditModel }): JSX.Element => (
     <Filter name="agent" label="Agent" model={model} />
     <Filter name="request" label="Request" model={model} placeholder="areq_…" />
     <Filter name="event" label="Event" model={model} options="event-names" />
-    <Filter name="from" label="From" model={model} placeholder="2026-01-31T08:00:00Z" />
-    <Filter name="to" label="To" model={model} placeholder="2026-01-31T09:00:00Z" />
+    <Filter name="from" label="From (UTC)" model={model} placeholder="2026-01-31 08:00" />
+    <Filter name="to" label="Before (UTC)" model={model} placeholder="2026-01-31 09:00" />
     <datalist id="event-names">
       {model.eventNames.map((name) => (
         <option value={name} />

@@ -4,7 +4,8 @@
  */
 import type { JSX } from 'preact';
 import type { Environment } from './badges.tsx';
-import { duration, list } from './words.ts';
+import { Scopes } from './scopes.tsx';
+import { duration } from './words.ts';
 
 export type ConsequenceModel = {
   readonly agent: string;
@@ -26,10 +27,9 @@ export type ConsequenceModel = {
 };
 
 const remaining = ({ quorum, approvals }: ConsequenceModel): string => {
-  if (quorum <= 1) return 'One approval is enough: yours takes effect at once.';
-  const left = Math.max(1, quorum - approvals);
-  return left === 1
-    ? `${quorum} people must approve; ${approvals} already did, so yours takes effect at once.`
+  if (quorum <= 1) return 'One approval is enough; it takes effect at once.';
+  return quorum - approvals <= 1
+    ? `${quorum} different people must approve; ${approvals} did, so the next approval takes effect at once.`
     : `${quorum} different people must approve; ${approvals} did so far.`;
 };
 
@@ -42,16 +42,17 @@ const renewal = (maxTokens: number | null): string => {
 /** The sentence an approver signs. */
 const Sentence = ({ model }: { model: ConsequenceModel }): JSX.Element => (
   <p class="sentence">
-    <b>{model.agent}</b> may use <code>{list(model.scopes)}</code> on <b>{model.resource}</b>
+    <b>{model.agent}</b> may use <Scopes scopes={model.scopes} /> on <b>{model.resource}</b>
     {model.environment !== null && ` in ${model.environment}`} for up to <b>{duration(model.grantSeconds)}</b>
     . Each token lives at most {duration(model.tokenSeconds)}. It cannot use another action, API or
     environment, and it cannot extend the time.
   </p>
 );
 
-export const Consequences = ({ model }: { model: ConsequenceModel }): JSX.Element => (
+/** `open`: the reader can decide; otherwise somebody else has to. */
+export const Consequences = ({ model, open }: { model: ConsequenceModel; open: boolean }): JSX.Element => (
   <section class="consequences" aria-labelledby="consequences">
-    <h2 id="consequences">If you approve</h2>
+    <h2 id="consequences">{open ? 'If you approve' : 'If it is approved'}</h2>
     <Sentence model={model} />
     <ul>
       <li>{remaining(model)}</li>
@@ -66,8 +67,8 @@ export const Consequences = ({ model }: { model: ConsequenceModel }): JSX.Elemen
       </li>
     </ul>
     <p class="if-denied">
-      <b>If you deny,</b> the agent is refused at once, and these actions on this API stay refused for{' '}
-      {duration(model.denialHoldSeconds)}, whatever it asks or says.
+      <b>{open ? 'If you deny,' : 'If it is denied,'}</b> the agent is refused at once, and these actions on
+      this API stay refused for {duration(model.denialHoldSeconds)}, whatever it asks or says.
     </p>
   </section>
 );

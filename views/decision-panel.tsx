@@ -71,7 +71,7 @@ const VoteForm = ({ model }: { model: DecisionModel & { kind: 'open' } }): JSX.E
 
 export const DecisionPanel = ({ model }: { model: DecisionModel }): JSX.Element => (
   <section class="decision" aria-labelledby="decision">
-    <h2 id="decision">Your decision</h2>
+    <h2 id="decision">{model.kind === 'closed' ? 'No decision of yours' : 'Your decision'}</h2>
     {model.kind === 'open' && <VoteForm model={model} />}
     {model.kind === 'sign_in_again' && (
       <>

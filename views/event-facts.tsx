@@ -5,6 +5,8 @@ import { VisibleText } from './visible-text.tsx';
 export type EventFact = {
   readonly name: string;
   readonly value: string;
+  /** A shorter form for a line, where there is one. */
+  readonly brief?: string;
   /** Whether it belongs in the line one reads first; the rest is one click away. */
   readonly leading: boolean;
 };
@@ -32,7 +34,7 @@ export const LeadingFacts = ({ event }: { event: EventModel }): JSX.Element => (
       .map((fact) => (
         <span class="leading-fact">
           <span class="fact-name">{fact.name}</span>{' '}
-          <VisibleText text={fact.value} maxBytes={LINE_MAX_BYTES} />
+          <VisibleText text={fact.brief ?? fact.value} maxBytes={LINE_MAX_BYTES} />
         </span>
       ))}
   </span>

@@ -48,7 +48,7 @@ const Header = ({ viewer, section }: { viewer: Viewer | null; section: Section |
       </a>
       {viewer !== null && (
         <>
-          <nav aria-label="Main">
+          <nav aria-label="Main" class="links">
             <ul>
               {viewer.mayApprove && (
                 <NavigationLink href="/approvals" name="Approvals" current={section === 'approvals'} />

@@ -11,6 +11,7 @@ import {
 } from './badges.tsx';
 import { Layout, type PageContext } from './layout.tsx';
 import { LivePart } from './live-part.tsx';
+import { Scopes } from './scopes.tsx';
 import { duration, list } from './words.ts';
 
 export type QueueItem = {
@@ -83,7 +84,7 @@ const Row = ({ item, show, now }: { item: QueueItem; show: QueueModel['show']; n
     <div class="row-text">
       <h2>
         <a id={`open-${item.requestId}`} href={`/approvals/${item.requestId}`}>
-          {item.agent} <span class="asks-for">asks for</span> <code>{list(item.scopes)}</code>{' '}
+          {item.agent} <span class="asks-for">asks for</span> <Scopes scopes={item.scopes} />{' '}
           <span class="asks-for">on</span> {item.resource}
         </a>
       </h2>
@@ -163,7 +164,7 @@ export const QueuePage = (props: {
     <Layout page={page} title="Approvals" section="approvals">
       <header class="page-head">
         <h1>Approvals</h1>
-        <nav aria-label="Lists" class="tabs">
+        <nav aria-label="Lists" class="links">
           <ul>
             <Tab href="/approvals" name="Waiting" current={model.show === 'waiting'} />
             <Tab href="/approvals?show=decided" name="Decided" current={model.show === 'decided'} />

@@ -11,7 +11,8 @@ import {
 import { AllFacts, type EventModel, LeadingFacts } from './event-facts.tsx';
 import { Layout, type PageContext } from './layout.tsx';
 import { LivePart } from './live-part.tsx';
-import { gap, list } from './words.ts';
+import { Scopes } from './scopes.tsx';
+import { gap } from './words.ts';
 
 export type TraceModel = {
   readonly requestId: string;
@@ -87,7 +88,12 @@ export const TracePage = (props: { page: PageContext; model: TraceModel; tag: st
   return (
     <Layout page={page} title={`Trace ${model.requestId}`} section="audit">
       <p class="crumbs">
-        Trace <span aria-hidden="true">/</span> <code>{model.requestId}</code>
+        {page.viewer?.mayReadTrail ? (
+          <a href={`/audit?request=${encodeURIComponent(model.requestId)}`}>Audit trail</a>
+        ) : (
+          <a href={`/approvals/${model.requestId}`}>Approval</a>
+        )}{' '}
+        <span aria-hidden="true">/</span> <code>{model.requestId}</code>
       </p>
       <header class="request-head">
         <h1>
@@ -96,7 +102,7 @@ export const TracePage = (props: { page: PageContext; model: TraceModel; tag: st
           ) : (
             <>
               {model.request.agent} <span class="asks-for">asks for</span>{' '}
-              <code>{list(model.request.scopes)}</code> <span class="asks-for">on</span>{' '}
+              <Scopes scopes={model.request.scopes} /> <span class="asks-for">on</span>{' '}
               {model.request.resource}
             </>
           )}

@@ -31,8 +31,11 @@ export const roughly = (seconds: number): string => {
 
 const secondsBetween = (from: Date, to: Date): number => (to.getTime() - from.getTime()) / 1000;
 
-/** "3 minutes ago", "less than a minute ago". */
-export const ago = (then: Date, now: Date): string => `${roughly(secondsBetween(then, now))} ago`;
+/** "3 minutes ago", "just now". */
+export const ago = (then: Date, now: Date): string => {
+  const seconds = secondsBetween(then, now);
+  return seconds < 60 ? 'just now' : `${roughly(seconds)} ago`;
+};
 
 /** "in 27 minutes". */
 export const until = (then: Date, now: Date): string => `in ${roughly(secondsBetween(now, then))}`;

@@ -17,13 +17,13 @@ const FILTER_NAMES = ['agent', 'request', 'event', 'from', 'to'] as const;
 
 /** What a filter by name can hold: the ids of the broker and of its callers. */
 const NAME = /^[\x21-\x7e]{1,128}$/;
-/** RFC 3339. */
-const TIME = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})$/;
+/** RFC 3339; what people leave out is midnight, no seconds and UTC. */
+const TIME = /^(\d{4}-\d{2}-\d{2})(?:[Tt ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)([Zz]|[+-]\d{2}:\d{2})?)?$/;
 const POSITION = /^\d{1,15}$/;
 
 const PROBLEMS = {
   name: 'Not an id or a name.',
-  time: 'Not a time such as 2026-01-31T08:00:00Z.',
+  time: 'Not a time such as 2026-01-31 08:00.',
 } as const;
 
 type Question = {
@@ -45,8 +45,9 @@ const typedFilters = (context: ConsoleContext): AuditFilters => {
 };
 
 const timeOf = (text: string): Date | null => {
-  const time = TIME.test(text) ? new Date(text.replace(' ', 'T')) : null;
-  return time === null || Number.isNaN(time.getTime()) ? null : time;
+  const [, day, hour = '00:00', offset = 'Z'] = TIME.exec(text) ?? [];
+  const time = new Date(`${day}T${hour}${offset.toUpperCase()}`);
+  return Number.isNaN(time.getTime()) ? null : time;
 };
 
 const questionOf = (context: ConsoleContext): Question => {

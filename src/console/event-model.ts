@@ -65,6 +65,8 @@ const LEADING = [
   'internal_reason',
   'cause',
   'jti',
+  'token_seconds',
+  'registry_revision',
   'status',
   'credential',
   'count',
@@ -82,6 +84,12 @@ const principalIn = (value: JsonValue | undefined): Principal | null => {
 /** Everybody whom these events name, for one look at their names. */
 export const peopleIn = (events: readonly StoredEvent[]): Principal[] =>
   events.flatMap(({ body }) => Object.values(body).flatMap((value) => principalIn(value) ?? []));
+
+/** A person in passing is a name. */
+const briefOf = (value: JsonValue, names: Names): { readonly brief?: string } => {
+  const person = principalIn(value);
+  return person === null ? {} : { brief: names(person) };
+};
 
 const isPlainList = (value: JsonValue): value is readonly string[] =>
   Array.isArray(value) && value.every((item) => typeof item === 'string');
@@ -108,6 +116,7 @@ export const eventModel = (event: StoredEvent, names: Names): EventModel => {
       ([name, value]): EventFact => ({
         name: name.replaceAll('_', ' '),
         value: textOf(value, names),
+        ...briefOf(value, names),
         leading: rankOf(name) < LEADING.length,
       }),
     )

@@ -21,6 +21,7 @@ import { malformed, notFound, selfApproval } from './refusals.ts';
 type Ballot = {
   readonly verdict: 'approve' | 'deny';
   readonly reason: string;
+  /** Empty if the post names none. */
   readonly termsDigest: string;
   readonly token: string;
 };
@@ -36,7 +37,12 @@ const parseBallot = (form: Form): Ballot | null => {
   const termsDigest = form.get('terms_digest') ?? '';
   if (verdict !== 'approve' && verdict !== 'deny') return null;
   const token = form.get(verdict === 'approve' ? 'approve_token' : 'deny_token') ?? '';
-  return { verdict, reason: typedReason(form).trim(), termsDigest, token };
+  return {
+    verdict,
+    reason: typedReason(form).trim(),
+    termsDigest: DIGEST.test(termsDigest) ? termsDigest : '',
+    token,
+  };
 };
 
 const EXPIRED_PAGE: Mishap = {
@@ -65,9 +71,7 @@ const checkBallot = async (
     termsDigest: ballot.termsDigest,
     verdict: ballot.verdict,
   };
-  const bad = DIGEST.test(ballot.termsDigest)
-    ? checkActionToken(parts.actionKey, action, { token: ballot.token, now: parts.clock() })
-    : 'invalid';
+  const bad = checkActionToken(parts.actionKey, action, { token: ballot.token, now: parts.clock() });
   if (bad === 'expired') return EXPIRED_PAGE;
   if (bad === 'invalid') {
     await tellForged(parts, context, 'action_token');
@@ -136,7 +140,7 @@ const vote = async (parts: ConsoleParts, context: ConsoleContext, ballot: Ballot
   const outcome = await castVote(parts.database, {
     requestId: request.requestId,
     verdict: ballot.verdict,
-    reason: ballot.reason.slice(0, REASON_MAX_LENGTH),
+    reason: ballot.reason.slice(0, REASON_MAX_LENGTH).toWellFormed(),
     termsDigest: ballot.termsDigest,
     approver: session,
     owners,

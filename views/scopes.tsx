@@ -1,0 +1,13 @@
+import type { JSX } from 'preact';
+
+/** Actions by their names, each set apart: "`a`, `b` and `c`". */
+export const Scopes = ({ scopes }: { scopes: readonly string[] }): JSX.Element => (
+  <>
+    {scopes.map((scope, index) => (
+      <>
+        {index > 0 && (index === scopes.length - 1 ? ' and ' : ', ')}
+        <code>{scope}</code>
+      </>
+    ))}
+  </>
+);
