@@ -64,7 +64,7 @@ export const startLab = async (): Promise<Lab> => {
       const exited = once(child, 'exit');
       child.kill('SIGINT');
       await exited;
-      await rm(directory, { recursive: true, force: true });
+      await rm(directory, { recursive: true, force: true, maxRetries: 5 });
     },
   };
 };
