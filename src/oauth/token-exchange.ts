@@ -70,7 +70,10 @@ const attemptExchange = async (
   return answerFound(parts, { request, caller, target: target.value, key, policyRevision }, found);
 };
 
-/** What a repeat meets (an opening meets nothing). Null: it was overtaken, look again. */
+/**
+ * What a repeat meets (an opening meets nothing). A denial that holds comes before whatever people have not decided
+ * themselves. Null: it was overtaken, look again.
+ */
 const answerFound = async (
   parts: ExchangeParts,
   exchange: Exchange,
@@ -85,6 +88,8 @@ const answerFound = async (
   }
   if (key.kind !== 'digest' && request.requestDigest !== requestDigest(exchange.target.asked))
     return refuseCaller(parts, exchange.caller, exchange.request, 'request_id_reused');
+  const decidedByPeople = request.state !== 'pending' && request.state !== 'permitted';
+  if (found.deniedBy !== null && !decidedByPeople) return denied(parts, exchange, found.deniedBy);
   switch (request.state) {
     case 'pending':
       return answerPending(parts, exchange, found, request);

@@ -1,0 +1,51 @@
+/** A person's no holds for the scopes it was said about, whichever request the agent repeats. */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { startWorld, type TestWorld } from '../support/broker.ts';
+import { checkPromises } from '../support/promises.ts';
+
+let world: TestWorld;
+
+beforeAll(async () => {
+  world = await startWorld();
+});
+afterEach(() => checkPromises(world.database));
+afterAll(() => world.stop());
+
+const ask = async (agent: string, parameters: Record<string, string | undefined>) =>
+  world.exchange({ subject_token: await world.assertion(agent), ...parameters });
+
+const EXPORT = { audience: 'api://reports.prod', scope: 'payroll.export' };
+const DEPLOY = { audience: 'api://operations.prod', scope: 'release.deploy' };
+
+describe('a denial by a person', () => {
+  it('holds for requests for the same scope that were pending under other keys', async () => {
+    const waiting = (await ask('reporting-agent', { ...EXPORT, request_id: 'first' })).body.request_id;
+    const denied = (await ask('reporting-agent', { ...EXPORT, request_id: 'second' })).body.request_id;
+    expect(denied).not.toBe(waiting);
+    expect(await world.vote(denied, 'deny')).toEqual({ outcome: 'denied' });
+    for (const request_id of ['first', waiting, 'second', denied, undefined]) {
+      const { body } = await ask('reporting-agent', { ...EXPORT, request_id });
+      expect(body).toMatchObject({ error: 'access_denied', request_id: denied });
+    }
+  });
+
+  it('holds for what policy permits too, also where a token is current already', async () => {
+    const read = { audience: 'api://knowledge.prod', scope: 'articles.read' };
+    expect((await ask('support-agent', { ...read, request_id: 'reading' })).status).toBe(200);
+    const both = { ...read, scope: 'articles.read articles.write' };
+    const denied = (await ask('support-agent', both)).body.request_id;
+    expect(await world.vote(denied, 'deny')).toEqual({ outcome: 'denied' });
+    for (const request_id of ['reading', 'reading-anew']) {
+      const { body } = await ask('support-agent', { ...read, request_id });
+      expect(body).toMatchObject({ error: 'access_denied', request_id: denied });
+    }
+  });
+
+  it('does not take away what a person approved', async () => {
+    const { request_id } = (await ask('ops-agent', { ...DEPLOY, request_id: 'approved' })).body;
+    const denied = (await ask('ops-agent', { ...DEPLOY, request_id: 'denied' })).body.request_id;
+    expect(await world.vote(request_id, 'approve')).toEqual({ outcome: 'approved' });
+    expect(await world.vote(denied, 'deny')).toEqual({ outcome: 'denied' });
+    expect((await ask('ops-agent', { ...DEPLOY, request_id: 'approved' })).status).toBe(200);
+  });
+});
