@@ -10,7 +10,7 @@ import type { AuditEvent } from './event.ts';
 
 /** How long equal refusals are counted in one. */
 const REFUSAL_WINDOW_MS = 60_000;
-/** Kinds counted at the same time; beyond it new kinds of strangers share one entry. */
+/** Kinds counted at the same time; beyond it new kinds of an agent share one entry, and those of strangers one. */
 const REFUSAL_KINDS_MAX = 10_000;
 
 export type Refusals = {
@@ -30,7 +30,7 @@ type Window = {
   count: number;
 };
 
-export const openRefusals = (database: Database, logger: Logger): Refusals => {
+export const openRefusals = (database: Database, logger: Logger, kindsMax = REFUSAL_KINDS_MAX): Refusals => {
   const windows = new Map<string, Window>();
 
   const flush = async (before: number): Promise<void> => {
@@ -61,15 +61,17 @@ export const openRefusals = (database: Database, logger: Logger): Refusals => {
     tell: async (kind, events) => {
       const event = events.at(-1);
       if (event === undefined) throw new Error('a refusal needs an event');
-      const key = windows.size < REFUSAL_KINDS_MAX || windows.has(kind) ? kind : event.name;
+      const isCounted = windows.size < kindsMax || windows.has(kind);
+      const key = isCounted ? kind : `${event.name} ${event.agentId ?? ''}`;
       const open = windows.get(key);
       if (open !== undefined && Date.now() - open.since < REFUSAL_WINDOW_MS) {
         open.count += 1;
         await open.told;
         return open.event.requestId ?? null;
       }
-      if (open !== undefined) await flush(Date.now() - REFUSAL_WINDOW_MS);
-      const told = appendEvents(database.db, events);
+      // Nothing is awaited before the new window stands: who comes at the same instant is counted in it.
+      const closed = open === undefined ? Promise.resolve() : flush(Date.now() - REFUSAL_WINDOW_MS);
+      const told = closed.then(() => appendEvents(database.db, events));
       windows.set(key, { told, event, since: Date.now(), count: 0 });
       try {
         await told;
