@@ -87,7 +87,7 @@ const What = ({ facts }: { facts: ApprovalFacts }): JSX.Element => (
       </p>
       <p class="note">{facts.resource.description ?? 'This API is no longer registered.'}</p>
     </Fact>
-    <Fact name="Environment">
+    <Fact name="Where">
       {facts.resource.environment !== null && <EnvironmentBadge environment={facts.resource.environment} />}{' '}
       {facts.resource.sensitivity !== null && <SensitivityBadge sensitivity={facts.resource.sensitivity} />}
     </Fact>
@@ -146,13 +146,18 @@ const Why = ({ policy, termsDigest }: ApprovalFacts): JSX.Element => (
     <Fact name="Rule">
       <p>
         <code>{policy.rule}</code>
-        {policy.matched.length > 1 && <span class="note"> of {list(policy.matched)}</span>}
+        {policy.matched.length > 1 && <span class="note"> the strictest of {list(policy.matched)}</span>}
       </p>
       {policy.changedSince && (
         <p class="note">Policy has changed since; it is asked again before any token is issued.</p>
       )}
     </Fact>
-    <Fact name="Who may decide">{list(policy.groups, 'or')}</Fact>
+    <Fact name="Who may decide">
+      {list(
+        policy.groups.map((group) => `Approver.${group}`),
+        'or',
+      )}
+    </Fact>
     <Fact name="Policy bundle">
       <code>{policy.bundleRevision}</code>
     </Fact>

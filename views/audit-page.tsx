@@ -2,7 +2,6 @@
 import type { JSX } from 'preact';
 import { AllFacts, type EventModel, LeadingFacts } from './event-facts.tsx';
 import { Layout, type PageContext } from './layout.tsx';
-import { utc } from './words.ts';
 
 /** The filters as they were typed. */
 export type AuditFilters = {
@@ -76,7 +75,9 @@ const Filters = ({ model }: { model: AuditModel }): JSX.Element => (
 const Entry = ({ event }: { event: EventModel }): JSX.Element => (
   <li class={`entry tone-${event.tone}`}>
     <p class="entry-time">
-      <time dateTime={event.recordedAt.toISOString()}>{utc(event.recordedAt).slice(0, -4)}</time>
+      <time dateTime={event.recordedAt.toISOString()}>
+        {event.recordedAt.toISOString().slice(0, -1).replace('T', ' ')}
+      </time>
     </p>
     <div class="entry-body">
       <p class="entry-head">

@@ -35,8 +35,10 @@ const remaining = ({ quorum, approvals }: ConsequenceModel): string => {
 
 const renewal = (maxTokens: number | null): string => {
   if (maxTokens === null)
-    return 'It gets a new one only after agent, policy and approval were checked again.';
-  return maxTokens === 1 ? 'It gets one, and never another.' : `It gets at most ${maxTokens} in all.`;
+    return 'A token is renewed only after agent, policy and approval were checked again.';
+  return maxTokens === 1
+    ? 'It is given one token and never another.'
+    : `It is given at most ${maxTokens} tokens in all.`;
 };
 
 /** The sentence an approver signs. */

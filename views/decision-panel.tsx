@@ -21,7 +21,7 @@ export type DecisionModel =
       readonly problem: string | null;
     }
   | { readonly kind: 'sign_in_again'; readonly href: string; readonly reason: string }
-  | { readonly kind: 'closed'; readonly why: string; readonly reason: string };
+  | { readonly kind: 'closed'; readonly title: string; readonly why: string; readonly reason: string };
 
 const Kept = ({ reason }: { reason: string }): JSX.Element | null =>
   reason === '' ? null : (
@@ -71,7 +71,7 @@ const VoteForm = ({ model }: { model: DecisionModel & { kind: 'open' } }): JSX.E
 
 export const DecisionPanel = ({ model }: { model: DecisionModel }): JSX.Element => (
   <section class="decision" aria-labelledby="decision">
-    <h2 id="decision">{model.kind === 'closed' ? 'No decision of yours' : 'Your decision'}</h2>
+    <h2 id="decision">{model.kind === 'closed' ? model.title : 'Your decision'}</h2>
     {model.kind === 'open' && <VoteForm model={model} />}
     {model.kind === 'sign_in_again' && (
       <>

@@ -5,7 +5,7 @@ export const Scopes = ({ scopes }: { scopes: readonly string[] }): JSX.Element =
   <>
     {scopes.map((scope, index) => (
       <>
-        {index > 0 && (index === scopes.length - 1 ? ' and ' : ', ')}
+        {index > 0 && <span class="joint">{index === scopes.length - 1 ? ' and ' : ', '}</span>}
         <code>{scope}</code>
       </>
     ))}

@@ -18,21 +18,35 @@ export type DecisionContext = {
   readonly problem: string | null;
 };
 
+type Closed = { readonly title: string; readonly why: string };
+
+const CLOSED = {
+  expired: { title: 'Too late', why: 'Nobody decided in time. The agent has to ask again.' },
+  cancelled: { title: 'Taken back', why: 'The agent took its request back. There is nothing to decide.' },
+  decided: { title: 'Decided', why: 'A decision is never changed afterwards.' },
+  unregistered: {
+    title: 'Not to be decided',
+    why: 'The agent is not registered any more, so nobody can decide on its requests.',
+  },
+  owner: {
+    title: 'Not yours to decide',
+    why: 'You answer for this agent. Its owners never decide on its requests; another approver has to.',
+  },
+  voted: { title: 'You have voted', why: 'The request waits for other people now.' },
+} as const satisfies Record<string, Closed>;
+
 /** Why nobody, or not this person, can decide on it any more; null if it is open to them. */
-export const closedBecause = (
+const closedBecause = (
   request: ApprovalRequest,
   { session, owners }: Pick<DecisionContext, 'session' | 'owners'>,
-): string | null => {
+): Closed | null => {
   const state = stateNow(request);
-  if (state === 'expired') return 'Nobody decided in time. The agent has to ask again.';
-  if (state === 'cancelled') return 'The agent took its request back. There is nothing to decide.';
-  if (state !== 'pending') return 'This request is decided. A decision is never changed afterwards.';
-  if (owners === null) return 'The agent is not registered any more, so nobody can decide on its requests.';
-  if (owners.some((owner) => isSamePerson(owner, session)))
-    return 'You answer for this agent. Its owners never decide on its requests; another approver has to.';
-  if (request.votes.some((vote) => isSamePerson(vote, session)))
-    return 'You have voted. The request waits for other people now.';
-  return null;
+  if (state === 'expired') return CLOSED.expired;
+  if (state === 'cancelled') return CLOSED.cancelled;
+  if (state !== 'pending') return CLOSED.decided;
+  if (owners === null) return CLOSED.unregistered;
+  if (owners.some((owner) => isSamePerson(owner, session))) return CLOSED.owner;
+  return request.votes.some((vote) => isSamePerson(vote, session)) ? CLOSED.voted : null;
 };
 
 const isSignInTooOld = ({ session, now }: DecisionContext): boolean =>
@@ -40,8 +54,8 @@ const isSignInTooOld = ({ session, now }: DecisionContext): boolean =>
 
 export const decisionModel = (request: ApprovalRequest, context: DecisionContext): DecisionModel => {
   const { session, actionKey, now, typed, problem } = context;
-  const why = closedBecause(request, context);
-  if (why !== null) return { kind: 'closed', why, reason: typed };
+  const closed = closedBecause(request, context);
+  if (closed !== null) return { kind: 'closed', ...closed, reason: typed };
   if (isSignInTooOld(context))
     return {
       kind: 'sign_in_again',
