@@ -104,6 +104,8 @@ export const nextDelivery = (
   if (grant.current === null) return mayMint ? 'mint' : 'none';
   const { issuedAt, expiresAt } = grant.current;
   const left = expiresAt.getTime() - now.getTime();
+  // Less than a second is told as `expires_in` 0: where there is no successor, that credential is over.
+  if (left < 1000 && !mayMint) return 'none';
   if (left > (expiresAt.getTime() - issuedAt.getTime()) / ROTATE_AT_FRACTION) return 'redeliver';
   const successorEnds = Math.min(now.getTime() + grant.tokenSeconds * 1000, grant.approvedUntil.getTime());
   if (mayMint && successorEnds - expiresAt.getTime() >= 1000) return 'mint';
