@@ -70,12 +70,18 @@ export type ApprovalRequest = Omit<QueueEntry, 'voters' | 'voted'> & {
   readonly now: Date;
 };
 
-const CURSOR = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z)~([\w-]{1,64})$/;
+const CURSOR = /^((?!0000)\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z)~([\w-]{1,64})$/;
+
+/** JavaScript takes 31 February for a day of March; PostgreSQL takes it for an error. */
+const isOnCalendar = (time: string): boolean => {
+  const date = new Date(time);
+  return !Number.isNaN(date.getTime()) && time.startsWith(date.toISOString().slice(0, -1));
+};
 
 /** Reads a cursor of an earlier page's address; null if it is none. */
 export const parseQueueCursor = (text: string): QueueCursor | null => {
   const [, time, id] = CURSOR.exec(text) ?? [];
-  return time === undefined || id === undefined || Number.isNaN(Date.parse(time)) ? null : { time, id };
+  return time === undefined || id === undefined || !isOnCalendar(time) ? null : { time, id };
 };
 
 export const renderQueueCursor = ({ time, id }: QueueCursor): string => `${time}~${id}`;

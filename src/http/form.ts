@@ -47,7 +47,7 @@ export type Form = {
 };
 
 const queryNames = (url: string | undefined): string[] => {
-  const query = url?.split('?', 2)[1];
+  const [, query] = /\?(.*)$/s.exec(url ?? '') ?? [];
   return query ? [...new URLSearchParams(query).keys()] : [];
 };
 

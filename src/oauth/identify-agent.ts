@@ -71,6 +71,13 @@ export const callerEvents = (caller: Caller, requestId: string): AuditEvent[] =>
   ];
 };
 
+/** What is told of names that may be nobody's: enough to see what was tried, not enough to fill the trail. */
+const TOLD_NAME_MAX_LENGTH = 200;
+const TOLD_SCOPES_MAX = 20;
+
+/** Well formed even where the end falls within a character: the trail takes no lone surrogates. */
+const shortened = (name: string): string => name.slice(0, TOLD_NAME_MAX_LENGTH).toWellFormed();
+
 /** Tells that an identified agent was refused before policy, and names the refusal. */
 export const refuseCaller = async (
   parts: ExchangeParts,
@@ -79,7 +86,10 @@ export const refuseCaller = async (
   reason: Refused['reason'],
 ): Promise<Refused> => {
   const requestId = newRequestId();
-  const asked = { audience: request.audience.slice(0, 200), scopes: (request.scopes ?? []).slice(0, 20) };
+  const asked = {
+    audience: shortened(request.audience),
+    scopes: (request.scopes ?? []).slice(0, TOLD_SCOPES_MAX).map(shortened),
+  };
   const told = await parts.refusals.tell(
     `request ${caller.agent.id} ${reason} ${asked.audience} ${asked.scopes.join(' ')}`,
     [

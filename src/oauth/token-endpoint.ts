@@ -65,6 +65,12 @@ const createProvider = ({ issuer, signingKey, onServerError }: TokenEndpointOpti
     jwks: { keys: [{ ...signingKey.privateKey.export({ format: 'jwk' }), kid, alg, use }] },
     responseTypes: ['none'],
   });
+  // The library lets the pages of every origin read its answers; agents are no pages.
+  provider.use(async (context, next) => {
+    await next();
+    for (const name of context.res.getHeaderNames())
+      if (name.startsWith('access-control-')) context.remove(name);
+  });
   provider.on('server_error', (_context, error) => onServerError(error));
   return provider;
 };

@@ -69,6 +69,7 @@ export const tokenUseRoutes = (options: TokenUseOptions): Router => {
     const read = await readJson(context.req);
     if ('error' in read) {
       context.status = read.status;
+      if (read.close) context.set('Connection', 'close');
       context.body = { error: read.error, error_description: read.description };
       return;
     }
