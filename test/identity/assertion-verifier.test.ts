@@ -111,6 +111,17 @@ describe('a good assertion', () => {
   });
 });
 
+describe('a polluted prototype', () => {
+  it('adds no claim that was not signed', async () => {
+    Object.defineProperty(Object.prototype, 'idtyp', { value: 'app', configurable: true });
+    try {
+      expect(await verify(v2Assertion({ idtyp: undefined }))).toEqual({ reason: 'not_app' });
+    } finally {
+      Reflect.deleteProperty(Object.prototype, 'idtyp');
+    }
+  });
+});
+
 describe('the signature', () => {
   refuses('signature', [
     ['of another key under a known name', signRs256(v2Header(), v2Claims(), foreignKey)],

@@ -117,6 +117,17 @@ describe('an unknown key name', () => {
     await find('in-vain');
     expect(world.fetches).toBe(4);
   });
+
+  it('is one of at most a thousand that are remembered', async () => {
+    const { world, find, advance } = issuer('a');
+    await find('a');
+    await Promise.all(Array.from({ length: 1_001 }, (_, i) => find(`invented-${i}`)));
+    advance(31 * SECOND);
+    await find('invented-1000');
+    expect(world.fetches).toBe(2);
+    await find('invented-0');
+    expect(world.fetches).toBe(3);
+  });
 });
 
 describe('an outage of the issuer', () => {

@@ -119,7 +119,8 @@ describe('the key cache', () => {
     pour();
   };
   it.each<[string, RequestListener]>([
-    ['status 500', answerWith(CANARY, {}, 500)],
+    ['status 500', answerWith(document, { 'content-type': 'application/json' }, 500)],
+    ['a page with status 503', answerWith(CANARY, {}, 503)],
     ['a page (T61)', answerWith(`<html>${CANARY}`, { 'content-type': 'text/html' })],
     ['JSON called something else (T61)', answerWith(document, { 'content-type': 'text/plain' })],
     ['no set', answerWith(`{"keys":"${CANARY}"}`)],
@@ -148,8 +149,10 @@ describe('the key cache', () => {
 
   it('follows no redirect (T57)', async () => {
     answer = (request, response) => {
-      const moved = request.url?.includes('discovery') ? { location: `${base}/inside` } : {};
-      response.writeHead(Object.keys(moved).length > 0 ? 302 : 200, moved).end(document);
+      const status = request.url?.includes('discovery') ? 302 : 200;
+      response
+        .writeHead(status, { 'content-type': 'application/json', location: `${base}/inside` })
+        .end(document);
     };
     await expect(cacheOf(base).find()).rejects.toThrow(KeysUnavailable);
     expect(paths).toEqual([`/${TENANT}/discovery/v2.0/keys`]);
