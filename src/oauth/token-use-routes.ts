@@ -87,9 +87,9 @@ export const tokenUseRoutes = (options: TokenUseOptions): Router => {
       audiences,
       uses.data.map(({ event_id, ...use }) => ({ ...use, eventId: event_id })),
     );
-    for (const use of uses.data) options.observe(use.outcome, use.count);
+    for (const use of recorded) options.observe(use.outcome, use.count);
     context.status = 200;
-    context.body = { recorded };
+    context.body = { recorded: recorded.length };
   });
   return router;
 };

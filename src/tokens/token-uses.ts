@@ -1,8 +1,9 @@
 /** What APIs report of the tokens they saw: each use told once, in the trace of the request it belongs to. */
-import { sql } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import { appendEvents } from '../audit/append.ts';
 import type { AuditEvent } from '../audit/event.ts';
 import type { Database } from '../storage/database.ts';
+import type { Tables } from '../storage/tables.ts';
 
 /** One report of an API; `event_id` is the API's own and makes it safe to send again. */
 export type TokenUse = {
@@ -19,15 +20,32 @@ export type TokenUse = {
 
 type KnownToken = { jti: string; request_id: string; agent_id: string; audience: string };
 
+const claimOf = (audience: string, eventId: string): string => `${audience} ${eventId}`;
+
+/** Claims what was not recorded before, in one order for everybody, so that reports that meet never wait in a circle. */
+const claimUses = async (
+  trx: Kysely<Tables>,
+  uses: readonly { readonly use: TokenUse; readonly token: KnownToken }[],
+): Promise<Set<string>> => {
+  const { rows } = await sql<{ audience: string; event_id: string }>`
+    insert into token_uses (audience, event_id, jti)
+    select audience, event_id, jti
+    from unnest(${uses.map(({ token }) => token.audience)}::text[], ${uses.map(({ use }) => use.eventId)}::text[],
+      ${uses.map(({ use }) => use.jti)}::text[]) with ordinality as used (audience, event_id, jti, position)
+    order by audience, event_id, position
+    on conflict do nothing returning audience, event_id`.execute(trx);
+  return new Set(rows.map(({ audience, event_id }) => claimOf(audience, event_id)));
+};
+
 /**
  * Records the uses of tokens whose audience is among `audiences`; others, and those recorded before, are left out.
- * Returns how many were recorded now.
+ * Returns those that were recorded now.
  */
 export const recordTokenUses = (
   database: Database,
   audiences: readonly string[],
   uses: readonly TokenUse[],
-): Promise<number> =>
+): Promise<readonly TokenUse[]> =>
   database.db.transaction().execute(async (trx) => {
     const { rows } = await sql<KnownToken>`
       select t.jti, r.id as request_id, r.agent_id, r.audience
@@ -36,16 +54,16 @@ export const recordTokenUses = (
       trx,
     );
     const known = new Map(rows.map((token) => [token.jti, token]));
-    const events: AuditEvent[] = [];
-    for (const use of uses) {
+    const mine = uses.flatMap((use) => {
       const token = known.get(use.jti);
-      if (token === undefined) continue;
-      const { numInsertedOrUpdatedRows } = await trx
-        .insertInto('token_uses')
-        .values({ audience: token.audience, event_id: use.eventId, jti: use.jti })
-        .onConflict((conflict) => conflict.doNothing())
-        .executeTakeFirstOrThrow();
-      if (!numInsertedOrUpdatedRows) continue;
+      return token === undefined ? [] : [{ use, token }];
+    });
+    const claimed = await claimUses(trx, mine);
+    const recorded: TokenUse[] = [];
+    const events: AuditEvent[] = [];
+    for (const { use, token } of mine) {
+      if (!claimed.delete(claimOf(token.audience, use.eventId))) continue;
+      recorded.push(use);
       events.push({
         name: 'token.used',
         requestId: token.request_id,
@@ -61,5 +79,5 @@ export const recordTokenUses = (
       });
     }
     await appendEvents(trx, events);
-    return events.length;
+    return recorded;
   });
