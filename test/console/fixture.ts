@@ -13,7 +13,7 @@ import type { Principal } from '../../src/registry/registry.ts';
 import { registryDocument } from '../../src/registry/registry-schema.ts';
 import { openDatabase } from '../../src/storage/database.ts';
 import { freePort } from '../../src/storage/free-port.ts';
-import { createDatabase } from '../support/database.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { REGISTRY_TENANT, registryEntries } from './registry-fixture.ts';
 import {
   type OpenedRequest,
@@ -41,9 +41,9 @@ const person = (name: string, roles: readonly string[], object: string = randomU
 
 const APPROVER_ROLES = ['Approver', 'Approver.knowledge', 'Approver.payroll', 'Approver.release'];
 
-/** Starts the console on a free port. Sign-in is not configured: sessions are put where sign-in puts them. */
-export const startConsole = async () => {
-  const fresh = await createDatabase();
+/** Starts the console on a free port, on a database of its own unless one is given. Sign-in is not configured: sessions are put where sign-in puts them. */
+export const startConsole = async (given?: TestDatabase) => {
+  const fresh = given ?? (await createDatabase());
   const logger = pino({ level: 'silent' });
   const database = await openDatabase({ dsn: fresh.applicationDsn, logger });
   const owner = person('Riley Owner', [...APPROVER_ROLES, 'Auditor']);
