@@ -1,6 +1,10 @@
 /** A closed-loop load: so many keep-alive connections, each sending its next request when the last was answered. */
 import { Agent, request } from 'node:http';
 
+/** The value below which a share `q` of `values` lies. */
+export const quantile = (values: readonly number[], q: number): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(q * (values.length - 1))] ?? Number.NaN;
+
 export type Load = {
   readonly url: string;
   readonly connections: number;
@@ -71,7 +75,5 @@ export const runLoad = async ({ url, connections, count, form }: Load): Promise<
   await Promise.all(Array.from({ length: connections }, worker));
   const seconds = (performance.now() - started) / 1000;
   agent.destroy();
-  times.sort((a, b) => a - b);
-  const quantile = (q: number): number => times[Math.floor(q * (times.length - 1))] ?? Number.NaN;
-  return { seconds, p50: quantile(0.5), p99: quantile(0.99) };
+  return { seconds, p50: quantile(times, 0.5), p99: quantile(times, 0.99) };
 };

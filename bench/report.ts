@@ -1,0 +1,66 @@
+/** The figures of a run as a person reads them. */
+import type { DecisionTimes } from './decisions.ts';
+import { AGENTS, RULES } from './estate.ts';
+import type { Figures } from './rounds.ts';
+
+export type Report = {
+  /** By number of connections, in the order of the run. */
+  readonly loads: readonly Figures[];
+  readonly decision: DecisionTimes;
+};
+
+/** The most that each figure may be; those of the load at the largest number of connections. */
+const TARGETS = { ratio: 1.8, postgresCpu: 0.8, memory: 260, decisionP99: 1 } as const;
+
+const row = (label: string, values: readonly string[]): string =>
+  `  ${label.padEnd(44)}${values.map((value) => value.padStart(12)).join('')}`;
+
+const figure = (
+  label: string,
+  loads: readonly Figures[],
+  value: (figures: Figures) => number,
+  digits: number,
+): string =>
+  row(
+    label,
+    loads.map((figures) => value(figures).toFixed(digits)),
+  );
+
+const verdict = (label: string, value: number, target: number, digits: number): string =>
+  row(label, [value.toFixed(digits), `<= ${target}`, value <= target ? 'met' : 'MISSED']);
+
+export const renderReport = ({ loads, decision }: Report): string => {
+  const last = loads.at(-1);
+  const counted = loads.map(({ rounds, perRound }) => `${rounds} x ${perRound}`);
+  return [
+    `Full durable exchange on PostgreSQL: ${AGENTS} agents, ${RULES} rules, a new request each time.`,
+    'Floor: oidc-provider, client_credentials, ES256 JWT, no database. Medians of interleaved rounds.',
+    '',
+    row(
+      'keep-alive connections',
+      loads.map(({ connections }) => String(connections)),
+    ),
+    row('requests of each kind', counted),
+    figure('floor, server CPU per token, ms', loads, ({ baseline }) => baseline.cpu, 3),
+    figure('exchange, server CPU, ms', loads, ({ exchange }) => exchange.cpu, 3),
+    figure('exchange / floor', loads, ({ ratio }) => ratio, 2),
+    figure('exchange, PostgreSQL CPU, ms', loads, ({ exchange }) => exchange.postgresCpu, 3),
+    figure('exchanges per second', loads, ({ exchange }) => exchange.perSecond, 0),
+    figure('floor, tokens per second', loads, ({ baseline }) => baseline.perSecond, 0),
+    figure('exchange, p50, ms', loads, ({ exchange }) => exchange.p50, 1),
+    figure('exchange, p99, ms', loads, ({ exchange }) => exchange.p99, 1),
+    figure('broker memory under load, MiB', loads, ({ exchange }) => exchange.memory, 0),
+    row('policy decision alone, p50 / p99, ms', [decision.p50.toFixed(3), decision.p99.toFixed(3)]),
+    '',
+    ...(last === undefined
+      ? []
+      : [
+          `Targets, at ${last.connections} connections:`,
+          verdict('exchange / floor', last.ratio, TARGETS.ratio, 2),
+          verdict('PostgreSQL CPU, ms', last.exchange.postgresCpu, TARGETS.postgresCpu, 3),
+          verdict('broker memory, MiB', last.exchange.memory, TARGETS.memory, 0),
+          verdict('policy decision p99, ms', decision.p99, TARGETS.decisionP99, 3),
+          '',
+        ]),
+  ].join('\n');
+};
