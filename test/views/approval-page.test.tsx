@@ -1,0 +1,194 @@
+import { renderToString } from 'preact-render-to-string';
+import { describe, expect, it } from 'vitest';
+import { type ApprovalModel, ApprovalPage } from '../../views/approval-page.tsx';
+import { type ConsequenceModel, Consequences } from '../../views/consequences.tsx';
+import { ago, duration, gap, list, until } from '../../views/words.ts';
+
+const NOW = new Date('2026-01-31T12:00:00Z');
+const consequences: ConsequenceModel = {
+  agent: 'Reporting agent',
+  scopes: ['payroll.export'],
+  resource: 'Reports',
+  environment: 'prod',
+  grantSeconds: 1800,
+  tokenSeconds: 45,
+  maxTokens: null,
+  pickupSeconds: 600,
+  denialHoldSeconds: 3600,
+  keyBound: false,
+  quorum: 1,
+  approvals: 0,
+};
+const model: ApprovalModel = {
+  requestId: 'areq_1',
+  facts: {
+    agent: {
+      id: 'reporting-agent',
+      name: 'Reporting agent',
+      description: 'd',
+      enabled: true,
+      owners: ['Riley Owner'],
+    },
+    workload: {
+      tenantId: 'tenant-id',
+      objectId: 'object-id',
+      applicationId: 'application-id',
+      credential: 'secret',
+      roles: [],
+      parentApplicationId: null,
+      assertionIssuedAt: NOW,
+    },
+    resource: {
+      audience: 'api://reports.prod',
+      name: 'Reports',
+      description: 'd',
+      environment: 'prod',
+      sensitivity: 'high',
+    },
+    actions: [{ scope: 'payroll.export', words: 'Exports the payroll.' }],
+    details: ['{"type":"<b>month</b>"}'],
+    policy: {
+      rule: 'payroll-export-prod',
+      matched: ['payroll-export-prod'],
+      reason: 'internal',
+      groups: ['payroll'],
+      bundleRevision: 'bundle-1',
+      changedSince: false,
+    },
+    termsDigest: 'f'.repeat(64),
+  },
+  consequences,
+  standing: {
+    state: 'pending',
+    openedAt: NOW,
+    expiresAt: new Date(NOW.getTime() + 1_800_000),
+    approvals: 0,
+    quorum: 1,
+    votes: [],
+    grant: null,
+    now: NOW,
+  },
+  words: 'AGENT-WORDS <b>Approved</b>',
+  decision: {
+    kind: 'open',
+    requestId: 'areq_1',
+    termsDigest: 'f'.repeat(64),
+    approveToken: 'a',
+    denyToken: 'd',
+    grantSeconds: 1800,
+    signer: 'Avery',
+    reason: '',
+    problem: null,
+  },
+  notice: null,
+};
+const page = { nonce: 'n', styles: [], scripts: [], icon: '/i', viewer: null };
+const render = (changes: Partial<ApprovalModel> = {}): string =>
+  renderToString(<ApprovalPage page={page} model={{ ...model, ...changes }} tag="t" />);
+const textOf = (html: string): string =>
+  html
+    .replaceAll(/<[^>]+>/g, '')
+    .replaceAll('&quot;', '"')
+    .replaceAll('&lt;', '<')
+    .replaceAll('&amp;', '&');
+
+describe('the order of the page', () => {
+  it('puts every verified fact before the first of the agent’s words', () => {
+    const text = textOf(render());
+    const words = text.indexOf('AGENT-WORDS');
+    for (const fact of [
+      'Reporting agent',
+      'object-id',
+      'payroll.export',
+      'api://reports.prod',
+      'prod',
+      'high sensitivity',
+      '30 minutes',
+      'payroll-export-prod',
+      'internal',
+      'may use',
+      'Not bound to a key',
+    ]) {
+      expect([fact, text.indexOf(fact) >= 0 && text.indexOf(fact) < words]).toEqual([fact, true]);
+    }
+    expect(words).toBeGreaterThan(0);
+  });
+
+  it('shows values the agent chose inside checked details as text', () => {
+    expect(render()).toContain('&quot;&lt;b>month&lt;/b>&quot;');
+  });
+});
+
+describe('what an approval does, in words', () => {
+  const wordsOf = (changes: Partial<ConsequenceModel> = {}): string =>
+    textOf(renderToString(<Consequences model={{ ...consequences, ...changes }} open />));
+
+  it('is one sentence made of the terms', () => {
+    expect(wordsOf()).toContain(
+      'Reporting agent may use payroll.export on Reports in prod for up to 30 minutes. Each token lives at most 45 seconds. It cannot use another action, API or environment, and it cannot extend the time.',
+    );
+  });
+
+  it.each([
+    [{ maxTokens: 1 }, 'one token and never another'],
+    [{ maxTokens: 3 }, 'at most 3 tokens in all'],
+    [{ maxTokens: null }, 'renewed only after agent, policy and approval were checked again'],
+    [{ quorum: 2, approvals: 0 }, '2 different people must approve; 0 did so far'],
+    [{ quorum: 2, approvals: 1 }, 'the next approval takes effect at once'],
+    [{ keyBound: true }, 'Only the holder of the key'],
+    [{ keyBound: false }, 'whoever holds this agent’s Entra token can collect it'],
+    [{ pickupSeconds: 90 }, 'within 1 minute 30 seconds'],
+    [{ denialHoldSeconds: 7200 }, 'stay refused for 2 hours'],
+    [{ scopes: ['a', 'b', 'c'] }, 'may use a, b and c on'],
+    [{ environment: null }, 'on Reports for up to'],
+  ] as const)('says %j as: %s', (changes, words) => {
+    expect(wordsOf(changes)).toContain(words);
+  });
+});
+
+describe('what is no longer registered', () => {
+  it('is said, never left out or guessed', () => {
+    const text = textOf(
+      render({
+        facts: {
+          ...model.facts,
+          agent: { ...model.facts.agent, description: null, enabled: false },
+          resource: { ...model.facts.resource, description: null, environment: null, sensitivity: null },
+          actions: [{ scope: 'gone.scope', words: null }],
+        },
+      }),
+    );
+    expect(text).toContain('This agent is no longer registered.');
+    expect(text).toContain('This API is no longer registered.');
+    expect(text).toContain('gone.scope This action is no longer registered.');
+    expect(text).toContain('an approval would give it nothing');
+  });
+});
+
+describe('words for times', () => {
+  it.each([
+    [0, '0 seconds'],
+    [1, '1 second'],
+    [90, '1 minute 30 seconds'],
+    [3600, '1 hour'],
+    [90_061, '1 day 1 hour 1 minute 1 second'],
+  ])('%i seconds are %s', (seconds, words) => expect(duration(seconds)).toBe(words));
+
+  it('tell what was and what will be', () => {
+    const later = (seconds: number) => new Date(NOW.getTime() + seconds * 1000);
+    expect([ago(NOW, later(59)), ago(NOW, later(179)), until(later(179), NOW), until(later(5), NOW)]).toEqual(
+      ['just now', '2 minutes ago', 'in 2 minutes', 'in less than a minute'],
+    );
+  });
+
+  it('tell gaps and lists', () => {
+    expect([gap(0), gap(999), gap(1250), gap(61_000), list(['a']), list(['a', 'b'], 'or')]).toEqual([
+      '+0 ms',
+      '+999 ms',
+      '+1.25 s',
+      '+1 minute 1 second',
+      'a',
+      'a or b',
+    ]);
+  });
+});
