@@ -40,9 +40,9 @@ export const denied = async (
 /** Null: somebody else opened it first, or the revisions moved; look again. */
 const open = async (parts: ExchangeParts, exchange: Exchange, found: Found): Promise<Outcome | null> => {
   const { key } = exchange;
-  if (key.kind === 'broker') return refused('grant_over', key.value);
   const decision = await decide(parts, exchange, found.now);
   if (decision.decision === 'deny') return refuseByPolicy(parts, exchange, decision);
+  if (key.kind === 'broker') return refused('grant_over', key.value);
   const { asked } = exchange.target;
   const { caller, request } = exchange;
   const requestId = newRequestId();

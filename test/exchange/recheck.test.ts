@@ -1,0 +1,118 @@
+/** What repeats at one instant meet when policy, or time, no longer stands behind what was permitted or approved. */
+import { sql } from 'kysely';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { activatePolicy } from '../../src/registry/policy-revisions.ts';
+import { bundleOf, openEngine, permitRule, shippedBundle } from '../policy/bundles.ts';
+import { startWorld, type TestWorld } from '../support/broker.ts';
+import { checkPromises } from '../support/promises.ts';
+
+let world: TestWorld;
+
+beforeAll(async () => {
+  world = await startWorld();
+});
+afterEach(() => checkPromises(world.database));
+afterAll(() => world.stop());
+
+const DEPLOY = { audience: 'api://operations.prod', scope: 'release.deploy' };
+
+/** Ten equal exchanges at one instant, each with an assertion of its own. */
+const askTen = async (agent: string, parameters: Record<string, string | undefined>) => {
+  const assertions = await Promise.all(Array.from({ length: 10 }, () => world.assertion(agent)));
+  return Promise.all(assertions.map((subject_token) => world.exchange({ subject_token, ...parameters })));
+};
+
+const ask = async (agent: string, parameters: Record<string, string | undefined>) =>
+  world.exchange({ subject_token: await world.assertion(agent), ...parameters });
+
+const approved = async (request_id: string): Promise<string> => {
+  const pending = await ask('ops-agent', { ...DEPLOY, request_id });
+  expect(await world.vote(pending.body.request_id, 'approve')).toEqual({ outcome: 'approved' });
+  return pending.body.request_id;
+};
+
+const activate = async (bundle: Uint8Array): Promise<void> => {
+  const revision = await (await openEngine()).load(bundle);
+  await activatePolicy(world.database, bundle, revision, { reason: 'test', appliedBy: 'test' });
+};
+
+const answersOf = (answers: Awaited<ReturnType<typeof askTen>>): string[] => [
+  ...new Set(answers.map(({ status, body }) => `${status} ${body.error}`)),
+];
+
+const told = async (requestId: string, name: string): Promise<number> =>
+  (await world.trace(requestId)).filter((event) => event === name).length;
+
+describe('when policy says no now', () => {
+  it('a permit and an approval are refused as denied, for good where people had approved', async () => {
+    const permitted = await ask('support-agent', { audience: 'api://knowledge.prod', request_id: 'permit' });
+    const requestId = await approved('deploy');
+    expect((await ask('ops-agent', { ...DEPLOY, request_id: 'deploy' })).status).toBe(200);
+    await activate(await bundleOf({ rules: [permitRule()] }));
+
+    for (const request_id of ['permit', permitted.body.request_id, undefined])
+      expect((await ask('support-agent', { audience: 'api://knowledge.prod', request_id })).body.error).toBe(
+        'access_denied',
+      );
+    expect(answersOf(await askTen('ops-agent', { ...DEPLOY, request_id: 'deploy' }))).toEqual([
+      '400 access_denied',
+    ]);
+    expect(await told(requestId, 'grant.ended')).toBe(1);
+
+    await activate(shippedBundle());
+    expect(answersOf(await askTen('ops-agent', { ...DEPLOY, request_id: 'deploy' }))).toEqual([
+      '400 access_denied',
+    ]);
+    expect(
+      (await ask('support-agent', { audience: 'api://knowledge.prod', request_id: 'permit' })).status,
+    ).toBe(200);
+  });
+});
+
+describe('when time is over', () => {
+  it('an approval nobody picked up is expired_token, told once', async () => {
+    const requestId = await approved('late');
+    await sql`update grants set pickup_until = now() where request_id = ${requestId}`.execute(
+      world.database.db,
+    );
+    expect(answersOf(await askTen('ops-agent', { ...DEPLOY, request_id: 'late' }))).toEqual([
+      '400 expired_token',
+    ]);
+    expect(await told(requestId, 'grant.ended')).toBe(1);
+    expect(answersOf(await askTen('ops-agent', { ...DEPLOY, request_id: requestId }))).toEqual([
+      '400 expired_token',
+    ]);
+  });
+
+  it('a request nobody decided is expired_token by its key, and one new request without', async () => {
+    const first = (await ask('ops-agent', DEPLOY)).body.request_id;
+    await sql`update access_requests set expires_at = now() where id = ${first}`.execute(world.database.db);
+    const anew = await askTen('ops-agent', DEPLOY);
+    expect(new Set(anew.map(({ body }) => body.request_id)).size).toBe(1);
+    expect(anew[0]?.body.request_id).not.toBe(first);
+    expect(answersOf(await askTen('ops-agent', { ...DEPLOY, request_id: first }))).toEqual([
+      '400 expired_token',
+    ]);
+    expect(await told(first, 'request.expired')).toBe(1);
+  });
+
+  it('a grant that ended is expired_token by its key, and one new request without', async () => {
+    const parameters = { audience: 'api://operations.prod', scope: 'services.restart' };
+    const first = (await ask('ops-agent', parameters)).body.request_id;
+    await world.vote(first, 'approve');
+    expect((await ask('ops-agent', parameters)).status).toBe(200);
+    await sql`update tokens set expires_at = issued_at where grant_id = (select id from grants where request_id = ${first})`.execute(
+      world.database.db,
+    );
+    await sql`update grants set approved_until = now() where request_id = ${first}`.execute(
+      world.database.db,
+    );
+    const anew = await askTen('ops-agent', parameters);
+    expect(new Set(anew.map(({ body }) => body.request_id)).size).toBe(1);
+    expect(anew[0]?.body.request_id).not.toBe(first);
+    expect(answersOf(await askTen('ops-agent', { ...parameters, request_id: first }))).toEqual([
+      '400 expired_token',
+    ]);
+    expect(await told(first, 'grant.ended')).toBe(1);
+  });
+});
