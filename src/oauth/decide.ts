@@ -1,7 +1,7 @@
 /** The question put to policy, and the event that keeps its answer. */
 import type { AuditEvent } from '../audit/event.ts';
 import type { Decision } from '../policy/decision.ts';
-import { MALFORMED_RESULT } from '../policy/verdict.ts';
+import { MALFORMED_RESULT, REFUSED_INPUT } from '../policy/verdict.ts';
 import type { Exchange, ExchangeParts } from './exchange-parts.ts';
 
 /** Asks policy, at the database's `now`. Verified and registered facts only: no text of the agent is among them. */
@@ -32,7 +32,7 @@ export const decide = async (parts: ExchangeParts, exchange: Exchange, now: Date
 };
 
 export const decisionEvent = (exchange: Exchange, decision: Decision, requestId: string): AuditEvent => ({
-  name: decision.rule === MALFORMED_RESULT ? 'policy.failed' : 'policy.decided',
+  name: [MALFORMED_RESULT, REFUSED_INPUT].includes(decision.rule) ? 'policy.failed' : 'policy.decided',
   requestId,
   agentId: exchange.caller.agent.id,
   traceId: exchange.caller.traceId,

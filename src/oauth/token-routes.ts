@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import Router from '@koa/router';
 import type { Logger } from 'pino';
 import { readForm } from '../http/form.ts';
+import { retryAfterSecondsOf } from '../http/unavailable.ts';
 import { type AnswerParts, answerOf } from './answer.ts';
 import type { ExchangeCall, ExchangeParts } from './exchange-parts.ts';
 import type { Outcome } from './outcome.ts';
@@ -27,12 +28,6 @@ const labelOf = (outcome: Outcome): string => {
   return outcome.kind === 'pending' && outcome.early ? 'slow_down' : outcome.kind;
 };
 
-/** An outage of something an exchange needs says when to try again; anything else is a bug. */
-const retryAfter = (error: unknown): number | null =>
-  error instanceof Error && 'retryAfterSeconds' in error && typeof error.retryAfterSeconds === 'number'
-    ? error.retryAfterSeconds
-    : null;
-
 export const tokenRoutes = (options: TokenRoutesOptions): Router => {
   const { logger } = options;
   const calls = new WeakMap<IncomingMessage, ExchangeCall>();
@@ -53,7 +48,7 @@ export const tokenRoutes = (options: TokenRoutesOptions): Router => {
         context.set(headers);
         context.body = body;
       } catch (error) {
-        const seconds = retryAfter(error);
+        const seconds = retryAfterSecondsOf(error);
         if (seconds === null) throw error;
         label = 'unavailable';
         logger.warn({ err: error, traceId: call.traceId }, 'exchange answered 503');

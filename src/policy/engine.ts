@@ -15,6 +15,9 @@ import { denial, failedVerdict, REFUSED_INPUT, readVerdict, type Verdict } from 
 
 /** No verdict could be had: answered as 503, and no token is issued. */
 export class PolicyUnavailable extends Error {
+  /** When asking again may help, seconds. */
+  readonly retryAfterSeconds = 1;
+
   constructor(message: string) {
     super(message);
     this.name = 'PolicyUnavailable';

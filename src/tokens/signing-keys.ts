@@ -2,7 +2,14 @@
  * The broker's keys. Each is made once, by whichever replica needs it first, under a lock; every other replica and
  * every restart finds it in the database, encrypted. Without the right key encryption key the broker does not start.
  */
-import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+  sign,
+} from 'node:crypto';
 import { calculateJwkThumbprint, type JWK } from 'jose';
 import { type Kysely, sql } from 'kysely';
 import { appendEvents } from '../audit/append.ts';
@@ -93,12 +100,14 @@ const decrypt = (row: KeyRow, purpose: Purpose, keyEncryptionKey: Buffer): Buffe
   }
 };
 
+/** What the JWKS shows is derived from the private key: a row that was tampered with cannot plant another one. */
 const tokenKey = (row: KeyRow, der: Buffer): SigningKey => {
   const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+  const jwk = createPublicKey(privateKey).export({ format: 'jwk' }) as JWK;
   const signer = { key: privateKey, dsaEncoding: 'ieee-p1363' } as const;
   return {
     kid: row.kid,
-    publicJwk: row.public_jwk as PublicJwk,
+    publicJwk: { ...jwk, kid: row.kid, alg: 'ES256', use: 'sig' },
     privateKey,
     sign: (data) => sign('sha256', Buffer.from(data), signer),
   };
