@@ -88,7 +88,10 @@ export const redeliverToken = async (
   return rows.length > 0;
 };
 
-/** What to do with a live grant whose current credential is `current` (null: none yet) at `now`. */
+/**
+ * What to do with a live grant whose current credential is `current` (null: none yet) at `now`. `last`: it would be
+ * time for a successor, but the grant allows none that lasts longer.
+ */
 export const nextDelivery = (
   grant: {
     readonly tokensLeft: number | null;
@@ -97,7 +100,7 @@ export const nextDelivery = (
     readonly current: { readonly issuedAt: Date; readonly expiresAt: Date } | null;
   },
   now: Date,
-): 'redeliver' | 'mint' | 'none' => {
+): 'redeliver' | 'mint' | 'last' | 'none' => {
   const mayMint =
     (grant.tokensLeft === null || grant.tokensLeft > 0) &&
     grant.approvedUntil.getTime() - now.getTime() >= 1000;
@@ -109,7 +112,7 @@ export const nextDelivery = (
   if (left > (expiresAt.getTime() - issuedAt.getTime()) / ROTATE_AT_FRACTION) return 'redeliver';
   const successorEnds = Math.min(now.getTime() + grant.tokenSeconds * 1000, grant.approvedUntil.getTime());
   if (mayMint && successorEnds - expiresAt.getTime() >= 1000) return 'mint';
-  return left > 0 ? 'redeliver' : 'none';
+  return left > 0 ? 'last' : 'none';
 };
 
 /** A credential is rendered again until a third of its life is left, then it is rotated. */

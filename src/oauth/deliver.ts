@@ -43,7 +43,10 @@ export const deliver = async (
   }
   const next = nextDelivery(grant, found.now);
   if (next === 'none') return answerOver(parts, delivery);
-  return next === 'redeliver' && grant.current !== null
+  // What policy permits it can permit anew: better a fresh token than the last seconds of this one.
+  if (next === 'last' && request.state === 'permitted' && exchange.key.kind !== 'broker')
+    return openUnlessDenied(parts, exchange, found);
+  return next !== 'mint' && grant.current !== null
     ? redeliver(parts, delivery, grant.current, decision)
     : mint(parts, delivery, decision);
 };

@@ -182,7 +182,7 @@ describe('what is delivered next', () => {
     [
       'the same to its end when no other may be minted',
       { ...grant, tokensLeft: 0, current: current(5) },
-      'redeliver',
+      'last',
     ],
     [
       'nothing when it expired and no other may be minted',
@@ -192,7 +192,7 @@ describe('what is delivered next', () => {
     [
       'the same to its end when a successor would end with it',
       { ...grant, approvedUntil: inSeconds(5), current: current(5) },
-      'redeliver',
+      'last',
     ],
     ['nothing in the last second', { ...grant, approvedUntil: inSeconds(0.5) }, 'none'],
   ] as const)('is %s', (_what, given, next) => {

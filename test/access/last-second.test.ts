@@ -6,7 +6,7 @@ const now = new Date('2026-01-01T00:00:00Z');
 const after = (milliseconds: number): Date => new Date(now.getTime() + milliseconds);
 
 it.each([
-  [1_000, 'redeliver'],
+  [1_000, 'last'],
   [999, 'none'],
 ] as const)('with %i ms left and no successor allowed, what is delivered is: %s', (left, next) => {
   const current = { issuedAt: after(left - 45_000), expiresAt: after(left) };

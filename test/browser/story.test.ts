@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openBrowser } from '../support/browser.ts';
+import { launchBrowser } from '../support/browser.ts';
 import { type Lab, startLab } from '../support/lab.ts';
 
 /** Where the README's pictures go when `SCREENSHOTS=docs` asks for new ones. */
@@ -45,7 +45,7 @@ const runStory = async (title: string): Promise<Page> => {
 const eventNames = (page: Page): Promise<string[]> => page.locator('.steps li code').allTextContents();
 
 beforeAll(async () => {
-  [lab, browser] = await Promise.all([startLab(), openBrowser()]);
+  [lab, browser] = await Promise.all([startLab(), launchBrowser()]);
   context = await openContext();
 });
 afterAll(async () => {
