@@ -60,7 +60,7 @@ const checkRequest = (request: IncomingMessage, hosts: ReadonlyMap<string, URL>)
   );
 };
 
-/** From here on the forwarding headers say what is true, whoever sent what; `app.proxy = true` is then safe. */
+/** From here on Host and forwarding headers say what is true, whoever sent what; `app.proxy = true` is then safe. */
 const rewriteForwarding = (request: IncomingMessage, base: URL, trusted: BlockList): string => {
   const { headers } = request;
   const client = clientAddress(request.socket.remoteAddress ?? '', headers, trusted);
@@ -68,7 +68,6 @@ const rewriteForwarding = (request: IncomingMessage, base: URL, trusted: BlockLi
     if (name === 'forwarded' || name.startsWith('x-forwarded-')) delete headers[name];
   }
   headers.host = base.host;
-  headers['x-forwarded-host'] = base.host;
   headers['x-forwarded-proto'] = base.protocol.slice(0, -1);
   headers['x-forwarded-for'] = client;
   return client;

@@ -144,6 +144,15 @@ describe('a body that is too large', () => {
     },
   );
 
+  it('is told by what arrives, not by what is announced: a chunked one of 57 KiB (T7)', async () => {
+    const chunk = `400\r\n${'a'.repeat(0x400)}\r\n`;
+    const headers = ['Host: x', `Content-Type: ${FORM}`, 'Transfer-Encoding: chunked'];
+    const status = async (kibibytes: number): Promise<number> =>
+      (await send(port, 'POST /token', headers, `${chunk.repeat(kibibytes)}0\r\n\r\n`)).status;
+    expect(await status(56)).toBe(200);
+    expect(await status(57)).toBe(413);
+  });
+
   it('is told by what arrives, not by what is announced: an endless chunked one (T7)', async () => {
     const began = performance.now();
     const before = process.memoryUsage().rss;

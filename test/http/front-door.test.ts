@@ -208,7 +208,7 @@ describe('an error inside', () => {
 
   it('is a server_error though it carries a status, unless meant for the sender', async () => {
     inside = () => {
-      throw Object.assign(new Error('of an upstream service'), { status: 403 });
+      throw Object.assign(new Error('of an upstream service'), { status: 403, expose: false });
     };
     expect((await withHost('broker.example')).status).toBe(500);
   });

@@ -84,9 +84,11 @@ describe('closing', () => {
   it('lets what is under way be answered, and ends kept connections at once (D19)', async () => {
     const { promise, release } = deferred();
     const arrived = deferred();
+    let underWay = 0;
     const server = await start(async (request, response) => {
       if (request.url === '/slow') {
-        arrived.release();
+        underWay += 1;
+        if (underWay === 2) arrived.release();
         await promise;
       }
       response.end('answered');
