@@ -121,6 +121,8 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
   });
   const openApp = (...publicUrls: string[]): Koa => {
     const app = new Koa();
+    // The front door leaves only forwarding headers that are true.
+    app.proxy = true;
     app.use(frontDoor({ publicUrls, trustedProxies: config.trustedProxies, logger }));
     return app;
   };

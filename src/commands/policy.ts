@@ -9,6 +9,7 @@ import type { PolicySource } from '../policy/policy-source.ts';
 import { testBundle } from '../policy/self-test.ts';
 import { activatePolicy } from '../registry/policy-revisions.ts';
 import { reachStorage } from '../storage/open-storage.ts';
+import { CHANGE_OPTIONS, parseChangeNote } from './change-note.ts';
 import { type Command, type CommandIo, type ExitCode, parseArguments, UsageError } from './command.ts';
 import { explainPolicy } from './policy-explain.ts';
 
@@ -112,29 +113,21 @@ const test = async (args: readonly string[], { write }: CommandIo): Promise<Exit
   return wrong.length === 0 ? 0 : 1;
 };
 
-const PRINCIPAL =
-  /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-
 const activate = async (
   args: readonly string[],
   { environment, logger, write }: CommandIo,
 ): Promise<ExitCode> => {
   const { values, positionals } = parseArguments(args, {
     allowPositionals: true,
-    options: { reason: { type: 'string' }, as: { type: 'string' } },
+    options: CHANGE_OPTIONS,
   });
   const [file, ...others] = positionals;
   if (file === undefined || others.length > 0) throw new UsageError('name one bundle');
-  const reason = values.reason?.trim();
-  if (!reason) throw new UsageError('--reason says why: it is kept with the change');
-  if (values.as !== undefined && !PRINCIPAL.test(values.as)) {
-    throw new UsageError('--as is TENANT/OBJECT, two Entra ids');
-  }
+  const note = parseChangeNote(values);
   const bytes = await bytesOf(file);
   const { revision } = await tested(bytes);
   const storage = await reachStorage(loadStorageSettings(environment), logger);
   try {
-    const note = { reason, appliedBy: values.as === undefined ? 'command line' : `claimed ${values.as}` };
     const { activated, previous } = await activatePolicy(storage.database, bytes, revision, note);
     write(
       activated

@@ -90,7 +90,7 @@ const open = async (parts: ExchangeParts, exchange: Exchange, found: Found): Pro
       kind: 'pending',
       requestId,
       intervalSeconds: pace.intervalSeconds,
-      expiresInSeconds: Math.ceil((opened.expiresAt.getTime() - found.now.getTime()) / 1000),
+      expiresInSeconds: Math.floor((opened.expiresAt.getTime() - found.now.getTime()) / 1000),
       early: false,
     };
   }
