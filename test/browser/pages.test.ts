@@ -2,7 +2,7 @@
  * The console's pages in a real browser: nothing that the content security policy reports, nothing that axe finds,
  * nothing wider than a phone; by keyboard alone and without script. Screenshots are left in the temporary folder.
  */
-import { mkdir } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
@@ -18,7 +18,7 @@ import {
   type WatchedPage,
 } from '../support/browser.ts';
 
-const SHOTS = join(tmpdir(), 'countersign-screenshots');
+const SHOTS = await mkdtemp(join(tmpdir(), 'countersign-pages-'));
 
 const LOOKS = {
   light: { viewport: { width: 1200, height: 900 } },
@@ -36,7 +36,6 @@ let release: OpenedRequest;
 let decided: OpenedRequest;
 beforeAll(async () => {
   [test, browser] = await Promise.all([startConsole(), launchBrowser()]);
-  await mkdir(SHOTS, { recursive: true });
   payroll = await test.openRequest({
     justification: WORDS,
     details: [{ type: 'payroll', month: '2026-01' }],

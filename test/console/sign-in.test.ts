@@ -126,13 +126,16 @@ it('signs nobody in by a return that is not this browser’s own, or not whole',
     return url.href;
   };
   const before = await sessions();
+  const lured = newBrowser();
+  await lured.open('/sign-in?return_to=/');
   const attempts = [
     await newBrowser().open(reply),
+    await lured.open(reply),
     await browser.open(change({ state: null })),
     await browser.open(change({ state: 'A'.repeat(43) })),
     await browser.open(`${reply}&state=${'A'.repeat(43)}`),
   ];
-  expect(attempts.map(({ status }) => status)).toEqual([400, 400, 400, 400]);
+  expect(attempts.map(({ status }) => status)).toEqual([400, 400, 400, 400, 400]);
   expect(await sessions()).toBe(before);
   expect((await events('console.sign_in_refused')).at(-1)).toMatchObject({ reason: 'state' });
   expect((await browser.open(reply)).status).toBe(303);
