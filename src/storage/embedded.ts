@@ -147,11 +147,16 @@ export const startEmbedded = async (directory: string, logger: Logger): Promise<
   };
   const watching = keepRunning();
 
-  const stop = async (): Promise<void> => {
-    stopping = true;
+  const stopRunning = async (): Promise<void> => {
     await running.lock.release();
     await running.server.stop();
+  };
+  const stop = async (): Promise<void> => {
+    stopping = true;
+    await stopRunning();
     await watching;
+    // A restart that was under way has brought up another one meanwhile.
+    await stopRunning();
   };
   return { ...cluster.dsns(port), pid: () => running.server.pid, stop };
 };

@@ -80,7 +80,7 @@ describe('a database that is away', () => {
       const started = performance.now();
       const { status, body } = await ask();
       expect({ status, error: body.error }).toEqual({ status: 503, error: 'temporarily_unavailable' });
-      expect(performance.now() - started).toBeLessThan(2_500);
+      expect(performance.now() - started).toBeLessThan(10_000);
       await mend();
       await expect.poll(async () => (await ask()).status, { timeout: 10_000 }).toBe(200);
     }

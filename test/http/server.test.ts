@@ -54,9 +54,9 @@ describe('a server', () => {
       })),
     ]);
     expect(headers.reply).toContain('408 Request Timeout');
-    expect(headers.seconds).toBeLessThan(7);
+    expect(headers.seconds).toBeLessThan(20);
     expect(body.reply).toContain('408 Request Timeout');
-    expect(body.seconds).toBeLessThan(12);
+    expect(body.seconds).toBeLessThan(25);
     await Promise.all([server.close(), stuck.close()]);
   });
 
@@ -110,7 +110,7 @@ describe('closing', () => {
     expect(await kept).toContain('answered');
     expect(await kept).toContain('Connection: close');
     await closed;
-    expect(performance.now() - began).toBeLessThan(2_000);
+    expect(performance.now() - began).toBeLessThan(7_000);
     agent.destroy();
   });
 
@@ -126,6 +126,6 @@ describe('closing', () => {
     const began = performance.now();
     await server.close();
     await ended.promise;
-    expect(performance.now() - began).toBeLessThan(10_000);
+    expect(performance.now() - began).toBeLessThan(25_000);
   });
 });

@@ -173,7 +173,7 @@ describe('the key cache', () => {
     const began = performance.now();
     await expect(cacheOf(base).find()).rejects.toThrow(KeysUnavailable);
     expect(performance.now() - began).toBeGreaterThan(2_900);
-    expect(performance.now() - began).toBeLessThan(4_500);
+    expect(performance.now() - began).toBeLessThan(15_000);
   });
 });
 
