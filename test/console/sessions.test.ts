@@ -1,5 +1,8 @@
+import Koa from 'koa';
 import { sql } from 'kysely';
+import supertest from 'supertest';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createConsole } from '../../src/console/console.tsx';
 import { openSession } from '../../src/console/sessions.ts';
 import { startConsole, type TestConsole } from './fixture.ts';
 
@@ -81,4 +84,22 @@ it('is kept as a digest only: what the database holds signs nobody in', async ()
   for (const { id_hash } of rows) {
     expect(await statusOf(`countersign_session=${id_hash.toString('base64url')}`)).toBe(303);
   }
+});
+
+it('is kept on https in a cookie that no other host and no plain connection can set', async () => {
+  const app = new Koa();
+  app.use(createConsole({ ...test.options, url: 'https://console.example' }));
+  const browser = supertest(app.callback());
+  const cookie = (await test.signIn(test.people.approver)).replace('countersign', '__Host-countersign');
+  expect((await browser.get('/approvals').set('Cookie', cookie)).status).toBe(200);
+  expect((await browser.get('/approvals').set('Cookie', cookie.replace('__Host-', ''))).status).toBe(303);
+  const insecure = await browser
+    .post('/sign-out')
+    .set('Cookie', cookie)
+    .set('Origin', 'http://console.example');
+  expect(insecure.status).toBe(403);
+  const out = await browser.post('/sign-out').set('Cookie', cookie).set('Origin', 'https://console.example');
+  expect(out.headers['set-cookie']).toEqual([
+    '__Host-countersign_session=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure',
+  ]);
 });

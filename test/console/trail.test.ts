@@ -97,6 +97,23 @@ it('filters by agent, request, event and time', async () => {
   expect(named(await page(`/audit?to=${later}`)).length).toBeGreaterThan(0);
 });
 
+it('finds exactly what was recorded between two times, wherever in the trail', async () => {
+  await sql`insert into audit_events (recorded_at, name, agent_id, body)
+    select date_trunc('hour', now()) + i * interval '1 hour', 'token.used', 'timed-agent', convert_to(format('{"mark":"h%s"}', i), 'UTF8')
+    from generate_series(1, 300) as i`.execute(test.database.db);
+  const start = new Date();
+  start.setUTCMinutes(0, 0, 0);
+  const hour = (hours: number): string => new Date(start.getTime() + hours * 3_600_000).toISOString();
+  const marks = async (query: string): Promise<string[]> =>
+    [...(await page(`/audit?agent=timed-agent&${query}`)).matchAll(/>(h\d+)</g)].map(([, mark = '']) => mark);
+  expect(await marks(`from=${hour(100)}&to=${hour(103)}`)).toEqual(['h102', 'h101', 'h100']);
+  expect(await marks(`to=${hour(3)}`)).toEqual(['h2', 'h1']);
+  expect(await marks(`from=${hour(299)}`)).toEqual(['h300', 'h299']);
+  expect(await marks(`from=${hour(301)}`)).toEqual([]);
+  expect(await marks(`to=${hour(-1000)}`)).toEqual([]);
+  expect(await marks(`from=${hour(20).slice(0, 16)}&to=${hour(21)}`)).toEqual(['h20']);
+});
+
 it('tells a filter that is none, keeps it in the form, and asks the database nothing', async () => {
   const answer = await test.get('/audit?from=yesterday&agent=%3Cb%3E', { cookie: auditor });
   const text = await answer.text();
