@@ -1,7 +1,7 @@
 /**
  * What the claims of a verified assertion must say for it to name a workload: of this tenant, for us, an
  * application's own token, short-lived. Signature, issuer, audience and the present moment are checked before; the
- * shapes are not, since `jose` leaves most of them open. Pure; reads a null-prototype copy of known claims only.
+ * shapes are not. Pure; reads a null-prototype copy of known claims only.
  */
 import type { AssertionReason } from './assertion-reason.ts';
 import type { IssuerTrust, TrustedTenant } from './trusted-tenants.ts';

@@ -4,6 +4,7 @@
  * in the same document, and taking those was Storm-0558. Bad keys are left out and told; a document without a
  * single good key is refused whole.
  */
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import { isJsonObject, parseStrictJson } from '../strict-json.ts';
 import { decodeBase64url } from './base64url.ts';
 import { ASSERTION_ALGORITHM, isKeyId } from './check-header.ts';
@@ -22,7 +23,7 @@ const PRIVATE_MEMBERS: readonly string[] = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'ot
 type Jwk = Readonly<Record<string, unknown>>;
 
 /** A key to verify with, or `foreign`: published here, but for another issuer. */
-export type PublishedKey = CryptoKey | 'foreign';
+export type PublishedKey = KeyObject | 'foreign';
 
 export type KeySet = {
   /** By `kid`. At least one is a key. */
@@ -62,14 +63,8 @@ const isForeign = ({ issuer }: Jwk, { issuer: expected, tenantId }: ParseKeySetF
   issuer !== undefined &&
   !(typeof issuer === 'string' && issuer.replaceAll('{tenantid}', tenantId) === expected);
 
-const importKey = ({ n, e }: Jwk): Promise<CryptoKey> =>
-  crypto.subtle.importKey(
-    'jwk',
-    { kty: 'RSA', n: String(n), e: String(e) },
-    { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' },
-    false,
-    ['verify'],
-  );
+const importKey = ({ n, e }: Jwk): KeyObject =>
+  createPublicKey({ key: { kty: 'RSA', n: String(n), e: String(e) }, format: 'jwk' });
 
 const readJwks = (text: string): readonly unknown[] => {
   const { value } = parseStrictJson(text);
@@ -78,7 +73,7 @@ const readJwks = (text: string): readonly unknown[] => {
   return value.keys;
 };
 
-/** Throws when the document is malformed or holds no key that could verify a token of `target.issuer`. */
+/** Rejects when the document is malformed or holds no key that could verify a token of `target.issuer`. */
 export const parseKeySet = async (text: string, target: ParseKeySetFor): Promise<KeySet> => {
   const good = new Map<string, Jwk>();
   const foreign: string[] = [];
@@ -101,6 +96,6 @@ export const parseKeySet = async (text: string, target: ParseKeySetFor): Promise
   }
   if (good.size === 0) throw new Error('the document has no usable key');
   const keys = new Map<string, PublishedKey>(foreign.map((keyId) => [keyId, 'foreign']));
-  for (const [keyId, jwk] of good) keys.set(keyId, await importKey(jwk));
+  for (const [keyId, jwk] of good) keys.set(keyId, importKey(jwk));
   return { keys, refused };
 };
