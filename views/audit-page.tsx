@@ -106,7 +106,11 @@ export const AuditPage = ({ page, model }: { page: PageContext; model: AuditMode
     {model.events.length === 0 ? (
       <div class="empty">
         <p class="empty-title">No events</p>
-        <p>Nothing in the trail matches these filters.</p>
+        <p>
+          {Object.keys(model.problems).length > 0
+            ? 'Correct the filter above to look for some.'
+            : 'Nothing in the trail matches these filters.'}
+        </p>
       </div>
     ) : (
       <ol class="entries" reversed>

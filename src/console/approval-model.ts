@@ -76,7 +76,7 @@ const factsOf = (
       name: agent?.name ?? request.agentId,
       description: agent?.description ?? null,
       enabled: agent?.enabled ?? false,
-      owners: (agent?.owners ?? []).map(names),
+      owners: (agent?.owners ?? []).map((owner) => names(owner) ?? `Entra object ${owner.object}`),
     },
     workload: {
       tenantId: workload.tenantId,

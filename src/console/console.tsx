@@ -11,7 +11,7 @@ import { auditRoutes } from './audit-routes.tsx';
 import type { ConsoleOptions, ConsoleParts, ConsoleState } from './console-parts.ts';
 import { openEntra } from './entra.ts';
 import { answerSafely, withSession } from './guards.tsx';
-import { roleMissing } from './refusals.ts';
+import { notFound, roleMissing } from './refusals.ts';
 import { mayApprove, mayReadTrail } from './roles.ts';
 import { signInRoutes } from './sign-in-routes.tsx';
 import { traceRoutes } from './trace-routes.tsx';
@@ -48,6 +48,15 @@ const startRoute = (router: Router<ConsoleState>, parts: ConsoleParts): void => 
   });
 };
 
+/** Whatever nobody else answers, for people; tools keep the plain answer. */
+const notFoundRoute = (router: Router<ConsoleState>, parts: ConsoleParts): void => {
+  router.get('/{*path}', async (context, next) => {
+    await next();
+    if (context.status === 404 && context.body === undefined && context.accepts('json', 'html') === 'html')
+      answerRefusal(parts, context, notFound);
+  });
+};
+
 /**
  * The console's router, made once; mount its `routes()` behind the front door. Throws if a file that pages need is
  * missing. Opens no connection: the database is asked and Entra is reached when somebody comes.
@@ -63,6 +72,7 @@ export const consoleRouter = (options: ConsoleOptions): Router<ConsoleState> => 
   voteRoutes(router, parts);
   traceRoutes(router, parts);
   auditRoutes(router, parts);
+  notFoundRoute(router, parts);
   return router;
 };
 

@@ -88,7 +88,7 @@ export const peopleIn = (events: readonly StoredEvent[]): Principal[] =>
 /** A person in passing is a name. */
 const briefOf = (value: JsonValue, names: Names): { readonly brief?: string } => {
   const person = principalIn(value);
-  return person === null ? {} : { brief: names(person) };
+  return person === null ? {} : { brief: names(person) ?? person.object };
 };
 
 const isPlainList = (value: JsonValue): value is readonly string[] =>
@@ -98,7 +98,7 @@ const textOf = (value: JsonValue, names: Names): string => {
   const person = principalIn(value);
   if (person !== null) {
     const name = names(person);
-    return name === person.object ? name : `${name} (${person.object})`;
+    return name === null ? person.object : `${name} (${person.object})`;
   }
   if (typeof value === 'string') return value;
   return isPlainList(value) ? value.join(' ') : JSON.stringify(value);

@@ -3,8 +3,8 @@ import { sql } from 'kysely';
 import type { Principal } from '../registry/registry.ts';
 import type { Database } from '../storage/database.ts';
 
-/** Reads as a name for whoever signed in once, as the Entra object id for anybody else. */
-export type Names = (principal: Principal) => string;
+/** The name of whoever signed in once; null for anybody else, and for whoever's name was erased. */
+export type Names = (principal: Principal) => string | null;
 
 type NameRow = Principal & { readonly name: string };
 
@@ -21,5 +21,5 @@ export const namesOf = async (database: Database, principals: readonly Principal
             ${principals.map(({ object }) => object)}::uuid[]) as asked (tenant_id, object_id)
           join people p using (tenant_id, object_id)`.execute(database.pages);
   const names = new Map(rows.map((row) => [keyOf(row), row.name]));
-  return (principal) => names.get(keyOf(principal)) ?? principal.object;
+  return (principal) => names.get(keyOf(principal)) ?? null;
 };

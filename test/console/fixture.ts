@@ -39,9 +39,18 @@ const person = (name: string, roles: readonly string[], object: string = randomU
   roles,
 });
 
+/** Sign-in is configured, but nobody is there. */
+const NO_ENTRA = {
+  authority: 'https://127.0.0.1:1',
+  tenantId: REGISTRY_TENANT,
+  clientId: REGISTRY_TENANT,
+  clientSecret: 'unused',
+  ca: null,
+};
+
 const APPROVER_ROLES = ['Approver', 'Approver.knowledge', 'Approver.payroll', 'Approver.release'];
 
-/** Starts the console on a free port, on a database of its own unless one is given. Sign-in is not configured: sessions are put where sign-in puts them. */
+/** Starts the console on a free port, on a database of its own unless one is given. Sessions are put where sign-in puts them. */
 export const startConsole = async (given?: TestDatabase) => {
   const fresh = given ?? (await createDatabase());
   const logger = pino({ level: 'silent' });
@@ -67,7 +76,7 @@ export const startConsole = async (given?: TestDatabase) => {
   const options: ConsoleOptions = {
     database,
     url,
-    signIn: null,
+    signIn: NO_ENTRA,
     actionKey: randomBytes(32),
     registry: () => registry,
     policyRevision: () => POLICY_REVISION,

@@ -10,7 +10,7 @@ beforeAll(async () => {
 afterAll(() => test.stop());
 
 /** What anybody may ask for. */
-const PUBLIC = ['/', '/sign-in', '/sign-in/callback', '/signed-out', '/assets/:name'];
+const PUBLIC = ['/', '/sign-in', '/sign-in/callback', '/signed-out', '/assets/:name', '/{*path}'];
 
 const routes = (): { method: string; path: string }[] =>
   consoleRouter(test.options).stack.flatMap(({ methods, path }) =>
@@ -35,6 +35,7 @@ describe('the route table', () => {
       'GET /sign-in',
       'GET /sign-in/callback',
       'GET /signed-out',
+      'GET /{*path}',
       'POST /approvals/:request_id',
       'POST /sign-out',
     ]);
@@ -87,10 +88,19 @@ describe('the route table', () => {
     expect(rows[0]?.count).toBe(3);
   });
 
-  it('passes on what it does not know', async () => {
-    expect((await test.get('/nowhere')).status).toBe(404);
-    expect((await test.get('/assets/console.css')).status).toBe(404);
-    expect((await test.get('/assets/..%2f..%2fpackage.json')).status).toBe(404);
+  it('says to people that a page is not there, and leaves everything else alone', async () => {
+    for (const path of ['/nowhere', '/assets/frame.css', '/assets/..%2f..%2fpackage.json']) {
+      const answer = await test.get(path, { accept: 'text/html' });
+      expect([path, answer.status, answer.headers.get('content-type')]).toEqual([
+        path,
+        404,
+        'text/html; charset=utf-8',
+      ]);
+      expect(await answer.text()).toContain('Not here');
+    }
+    const plain = await test.get('/nowhere', { accept: 'application/json' });
+    expect([plain.status, await plain.text()]).toEqual([404, 'Not Found']);
+    expect((await test.post('/nowhere', {})).status).toBe(404);
   });
 });
 
