@@ -13,6 +13,7 @@ export type Action = {
   readonly verdict: 'approve' | 'deny';
 };
 
+/** How long a rendered page can vote: long enough to read it, short enough that it is still what was read. */
 export const ACTION_TOKEN_SECONDS = 600;
 
 const TOKEN = /^(\d{1,12})\.([A-Za-z0-9_-]{43})$/;
@@ -27,6 +28,7 @@ const mac = (key: Buffer, action: Action, expires: string): Buffer =>
     )
     .digest();
 
+/** A token for this action, good for `ACTION_TOKEN_SECONDS` from `now`. */
 export const issueActionToken = (key: Buffer, action: Action, now: Date): string => {
   const expires = String(Math.floor(now.getTime() / 1000) + ACTION_TOKEN_SECONDS);
   return `${expires}.${mac(key, action, expires).toString('base64url')}`;

@@ -7,6 +7,7 @@ import { type ErrorModel, ErrorPage, ErrorPart } from '../../views/message-page.
 import type { ConsoleContext, ConsoleParts } from './console-parts.ts';
 import { mayApprove, mayReadTrail } from './roles.ts';
 
+/** What the frame of a page shows of this request. */
 export const pageContext = (parts: ConsoleParts, context: ConsoleContext): PageContext => {
   const { session, nonce } = context.state;
   const { scripts, styles, icon } = parts.assets;
@@ -27,6 +28,7 @@ export const pageContext = (parts: ConsoleParts, context: ConsoleContext): PageC
   };
 };
 
+/** Answers with a whole document. */
 export const answerPage = (context: ConsoleContext, page: JSX.Element, status = 200): void => {
   context.status = status;
   context.type = 'text/html; charset=utf-8';

@@ -9,6 +9,7 @@ import type { ApprovalRequest, QueueEntry } from '../access/approval-queue.ts';
 import type { Principal, Registry } from '../registry/registry.ts';
 import type { Names } from './people.ts';
 
+/** Compared as Entra means ids, whatever their letters' case. */
 export const isSamePerson = (a: Principal, b: Principal): boolean =>
   a.tenant.toLowerCase() === b.tenant.toLowerCase() && a.object.toLowerCase() === b.object.toLowerCase();
 

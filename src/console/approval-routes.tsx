@@ -18,13 +18,12 @@ import { decisionModel } from './decision-model.ts';
 import { requireRole, requireSession } from './guards.tsx';
 import { namesOf } from './people.ts';
 import { notFound } from './refusals.ts';
+import { requestIdOf } from './request-address.ts';
 import { mayApprove } from './roles.ts';
 import type { Session } from './sessions.ts';
 
 /** Requests on one page of the queue: more than anybody reads at once. */
 const QUEUE_PAGE_SIZE = 50;
-
-const REQUEST_ID = /^[A-Za-z0-9._~-]{1,128}$/;
 
 /** The session that the guard demanded. */
 export const sessionOf = (context: ConsoleContext): Session => {
@@ -66,8 +65,8 @@ export const requestOf = async (
   parts: ConsoleParts,
   context: ConsoleContext,
 ): Promise<ApprovalRequest | null> => {
-  const id = context.params.request_id ?? '';
-  const request = REQUEST_ID.test(id) ? await findForApprover(parts.database, sessionOf(context), id) : null;
+  const id = requestIdOf(context);
+  const request = id === null ? null : await findForApprover(parts.database, sessionOf(context), id);
   if (request === null) answerRefusal(parts, context, notFound);
   return request;
 };

@@ -6,11 +6,13 @@
 import { randomBytes } from 'node:crypto';
 import type { ConsoleContext } from './console-parts.ts';
 
+/** Which of the two. */
 export type Cookie = 'session' | 'sign_in';
 
 /** 256 bits, base64url. */
 const SECRET = /^[A-Za-z0-9_-]{43}$/;
 
+/** 256 random bits, base64url. */
 export const newSecret = (): string => randomBytes(32).toString('base64url');
 
 const isSecure = (url: string): boolean => url.startsWith('https:');

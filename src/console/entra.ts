@@ -1,6 +1,6 @@
 /**
  * Signing people in at Entra: authorization code with PKCE through MSAL. MSAL keeps caches of accounts and tokens; a
- * new client for every step, forgotten with it, leaves none: of a sign-in only its claims remain.
+ * client of its own for every code, forgotten with it, leaves none: of a sign-in only its claims remain.
  */
 import { createHash } from 'node:crypto';
 import { ConfidentialClientApplication } from '@azure/msal-node';
@@ -25,6 +25,7 @@ export type SignInConfig = {
 /** Secrets of one sign-in, kept until the browser returns. */
 export type SignInSecrets = { readonly nonce: string; readonly verifier: string };
 
+/** The way to Entra and back. */
 export type Entra = {
   /** Where the browser goes to sign in. Throws `EntraUnavailable`. */
   readonly begin: (signIn: {
@@ -51,6 +52,9 @@ export class EntraUnavailable extends Error {
 
 export const newSignInSecrets = (): SignInSecrets => ({ nonce: newSecret(), verifier: newSecret() });
 
+/** Strangers can begin any number of sign-ins; this long one look at Entra's metadata serves them all. */
+const METADATA_REUSE_MS = 1_000;
+
 /** OpenID Connect scopes alone: the console calls nothing on a person's behalf. */
 const SCOPES = ['openid', 'profile'];
 
@@ -59,11 +63,8 @@ export const openEntra = (config: SignInConfig, consoleUrl: string): Entra => {
   const authority = `${config.authority}/${config.tenantId}`;
   const redirectUri = `${consoleUrl}/sign-in/callback`;
 
-  const withClient = async <Result>(
-    step: (client: ConfidentialClientApplication) => Promise<Result>,
-  ): Promise<Result | { readonly refused: unknown }> => {
-    const network: EntraNetwork = openEntraNetwork(config.ca);
-    const client = new ConfidentialClientApplication({
+  const newClient = (network: EntraNetwork): ConfidentialClientApplication =>
+    new ConfidentialClientApplication({
       auth: {
         clientId: config.clientId,
         clientSecret: config.clientSecret,
@@ -72,18 +73,19 @@ export const openEntra = (config: SignInConfig, consoleUrl: string): Entra => {
       },
       system: { networkClient: network, disableInternalRetries: true },
     });
-    try {
-      return await step(client);
-    } catch (cause) {
-      if (network.failed()) throw new EntraUnavailable('Entra is unavailable', { cause });
-      return { refused: cause };
-    }
+
+  let beginning: { readonly client: ConfidentialClientApplication; readonly since: number } | null = null;
+  /** Sees no token, so it may be shared; it remembers Entra's metadata. */
+  const beginningClient = (): ConfidentialClientApplication => {
+    if (beginning === null || performance.now() - beginning.since > METADATA_REUSE_MS)
+      beginning = { client: newClient(openEntraNetwork(config.ca)), since: performance.now() };
+    return beginning.client;
   };
 
   return {
     begin: async ({ state, secrets, again }) => {
-      const begun = await withClient(async (client) => ({
-        url: await client.getAuthCodeUrl({
+      try {
+        return await beginningClient().getAuthCodeUrl({
           scopes: SCOPES,
           redirectUri,
           state,
@@ -91,30 +93,32 @@ export const openEntra = (config: SignInConfig, consoleUrl: string): Entra => {
           codeChallenge: createHash('sha256').update(secrets.verifier).digest('base64url'),
           codeChallengeMethod: 'S256',
           ...(again && { prompt: 'login' }),
-        }),
-      }));
-      if ('refused' in begun)
-        throw new EntraUnavailable('Entra’s metadata is unusable', { cause: begun.refused });
-      return begun.url;
+        });
+      } catch (cause) {
+        throw new EntraUnavailable('the metadata of Entra cannot be had', { cause });
+      }
     },
     redeem: async (code, secrets, now) => {
-      const redeemed = await withClient((client) =>
-        client.acquireTokenByCode({
+      const network = openEntraNetwork(config.ca);
+      try {
+        const { idTokenClaims } = await newClient(network).acquireTokenByCode({
           scopes: SCOPES,
           redirectUri,
           code,
           codeVerifier: secrets.verifier,
           nonce: secrets.nonce,
-        }),
-      );
-      if ('refused' in redeemed) return { reason: 'code' };
-      return checkIdToken(redeemed.idTokenClaims, {
-        issuer: `${authority}/v2.0`,
-        tenantId: config.tenantId,
-        clientId: config.clientId,
-        nonce: secrets.nonce,
-        now,
-      });
+        });
+        return checkIdToken(idTokenClaims, {
+          issuer: `${authority}/v2.0`,
+          tenantId: config.tenantId,
+          clientId: config.clientId,
+          nonce: secrets.nonce,
+          now,
+        });
+      } catch (cause) {
+        if (network.failed()) throw new EntraUnavailable('Entra is unavailable', { cause });
+        return { reason: 'code' };
+      }
     },
     signOutUrl: `${authority}/oauth2/v2.0/logout?post_logout_redirect_uri=${encodeURIComponent(`${consoleUrl}/sign-in`)}`,
   };

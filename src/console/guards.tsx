@@ -113,6 +113,7 @@ export const withSession =
     await next();
   };
 
+/** Lets through a session that `allowed` accepts; `roles` names in words what that takes. */
 export const requireRole =
   (parts: ConsoleParts, allowed: (roles: readonly string[]) => boolean, roles: string): Middleware =>
   async (context, next) => {

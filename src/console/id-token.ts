@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import type { Person } from './sessions.ts';
 
+/** Which check failed. */
 export type IdTokenReason = 'claims' | 'issuer' | 'tenant' | 'audience' | 'nonce' | 'expired';
 
 const guid = z

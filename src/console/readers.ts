@@ -21,12 +21,14 @@ const BEARER = /^bearer +([^\s,]+)$/i;
 export const asksForJson = (context: ConsoleContext): boolean =>
   context.req.headers.authorization !== undefined || context.accepts('html', 'json') === 'json';
 
+/** Answers a tool. */
 export const answerJson = (context: ConsoleContext, body: object): void => {
   context.status = 200;
   context.type = 'application/json; charset=utf-8';
   context.body = JSON.stringify(body);
 };
 
+/** Refuses a tool, with a challenge where RFC 6750 section 3 wants one. */
 export const refuseJson = (context: ConsoleContext, { status, error, description }: Refusal): void => {
   context.status = status;
   if (status === 401 || status === 403) context.set('WWW-Authenticate', `Bearer error="${error}"`);

@@ -3,6 +3,7 @@ import type { ErrorModel } from '../../views/message-page.tsx';
 
 type Refusal = Omit<ErrorModel, 'kept'>;
 
+/** Where signing in begins; `again`: with the password, whatever Entra remembers. */
 export const signInHref = (returnTo: string, again = false): string =>
   `/sign-in?return_to=${encodeURIComponent(returnTo)}${again ? '&again=1' : ''}`;
 
@@ -67,7 +68,7 @@ export const entraUnavailable: Refusal = {
   status: 503,
   code: 'sign_in_unavailable',
   title: 'Microsoft Entra does not answer',
-  text: 'Nobody can sign in at the moment. Those who are signed in can go on, and agents are not affected.',
+  text: 'Nobody can sign in at the moment. Those who are signed in can go on.',
   action: { href: '/sign-in', name: 'Try again' },
 };
 

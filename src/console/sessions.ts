@@ -17,17 +17,21 @@ export type Person = Principal & {
   readonly roles: readonly string[];
 };
 
+/** A live session of a browser. */
 export type Session = Person & {
   /** SHA-256 of the id, hex: what action tokens are bound to. */
   readonly digest: string;
   readonly signedInAt: Date;
 };
 
+/** Without a request of the person's own. */
 export const SESSION_IDLE_SECONDS = 30 * 60;
+/** A working day. */
 export const SESSION_MAX_SECONDS = 8 * 3600;
 /** `seen_at` is written at most this often: one write a minute and person. */
 const SEEN_EVERY_SECONDS = 60;
 
+/** What the database keeps of a secret that a browser holds. */
 export const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest();
 
 /** Makes a session and ends the one the browser had; the name goes to its own table. Returns the id for the cookie. */

@@ -10,9 +10,8 @@ import { eventModel, peopleIn } from './event-model.ts';
 import { type Names, namesOf } from './people.ts';
 import { answerJson, asksForJson, refuseJson, requireReader } from './readers.ts';
 import { notFound } from './refusals.ts';
+import { requestIdOf } from './request-address.ts';
 import { mayReadTrail } from './roles.ts';
-
-const REQUEST_ID = /^[A-Za-z0-9._~-]{1,128}$/;
 
 const traceModel = (
   parts: ConsoleParts,
@@ -47,11 +46,11 @@ const mayRead = async (parts: ConsoleParts, context: ConsoleContext, id: string)
 };
 
 const showTrace = async (parts: ConsoleParts, context: ConsoleContext): Promise<void> => {
-  const id = context.params.request_id ?? '';
+  const id = requestIdOf(context);
   const json = asksForJson(context);
-  const allowed = REQUEST_ID.test(id) && (json || (await mayRead(parts, context, id)));
+  const allowed = id !== null && (json || (await mayRead(parts, context, id)));
   const trace = allowed ? await traceOf(parts.database, id) : null;
-  if (trace === null) {
+  if (id === null || trace === null) {
     if (json) refuseJson(context, { status: 404, error: 'not_found', description: 'no such request' });
     else answerRefusal(parts, context, notFound);
     return;

@@ -165,7 +165,8 @@ describe('every page', () => {
   });
 
   it('loads scripts and styles of this origin, cached for good under the digest of their content', async () => {
-    const page = await (await test.get('/signed-out')).text();
+    const cookie = await test.signIn(test.people.approver);
+    const page = await (await test.get('/approvals', { cookie })).text();
     const assets = [...page.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(([, path = '']) => path);
     expect(assets.length).toBeGreaterThanOrEqual(6);
     expect(page).not.toMatch(/(?:src|href)="(?![/#])/);

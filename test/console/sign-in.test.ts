@@ -192,7 +192,9 @@ it('says so while Entra is down, and goes on for those who are signed in', async
   const stranger = newBrowser();
   const reply = await stranger.reply('/sign-in?return_to=/approvals');
   await world.entra.entra.stop();
-  for (const address of ['/sign-in?return_to=/', reply]) {
+  const begin = '/sign-in?return_to=/';
+  await expect.poll(async () => (await stranger.open(begin)).status, { timeout: 5_000 }).toBe(503);
+  for (const address of [begin, reply]) {
     const answer = await stranger.open(address);
     expect(answer.status).toBe(503);
     expect(answer.headers.get('retry-after')).toMatch(/^\d+$/);
