@@ -10,16 +10,13 @@ const statOf = (pid: number): string[] => {
   return text.slice(text.lastIndexOf(')') + 2).split(' ');
 };
 
-/** CPU milliseconds of a process and of the children it has waited for. */
-const cpuOf = (pid: number): number => {
+/** CPU milliseconds of a process, all its threads, and of the children it has waited for. */
+export const cpuOfProcess = (pid: number): number => {
   const ticks = statOf(pid)
     .slice(11, 15)
     .reduce((sum, field) => sum + Number(field), 0);
   return (ticks * 1000) / TICKS_PER_SECOND;
 };
-
-/** CPU milliseconds of one process, all its threads. */
-export const cpuOfProcess = (pid: number): number => cpuOf(pid);
 
 /** CPU milliseconds of a process and everything below it, ended children included. */
 export const cpuOfTree = (pid: number): number => {
@@ -32,7 +29,7 @@ export const cpuOfTree = (pid: number): number => {
         return false;
       }
     });
-  return children.reduce((sum, child) => sum + cpuOfTree(Number(child)), cpuOf(pid));
+  return children.reduce((sum, child) => sum + cpuOfTree(Number(child)), cpuOfProcess(pid));
 };
 
 /** Resident memory of a process, MiB. */

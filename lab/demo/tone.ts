@@ -24,7 +24,6 @@ const TONES: Readonly<Record<string, Tone>> = {
   'request.refused': 'bad',
   'approval.refused': 'bad',
   'denial.given': 'bad',
-  'token.refused': 'bad',
 };
 
 /** The tone of a decision, a state, a step or an event, by its name. */

@@ -31,7 +31,6 @@ const WORDS: Readonly<Record<string, string>> = {
   'token.issued': 'A token was signed, after all of this was on record.',
   'token.rotated': 'A successor took the place of a token that was about to expire.',
   'token.redelivered': 'The same token was handed over again.',
-  'token.refused': 'No token was given.',
   'token.used': 'The API reported that the token was used.',
 };
 

@@ -23,7 +23,7 @@ guard as (
 )`;
 
 /** Parameters $4 to $7 of every guarded statement: its events, in order. */
-export const EVENTS = `
+const EVENTS = `
 unnest($4::text[], $5::text[], $6::text[], $7::bytea[])
   with ordinality as event (name, request_id, agent_id, body, position)`;
 

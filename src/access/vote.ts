@@ -8,7 +8,7 @@ import { appendEvents } from '../audit/append.ts';
 import type { AuditEvent } from '../audit/event.ts';
 import { newGrantId } from '../ids.ts';
 import type { Decision } from '../policy/decision.ts';
-import type { Principal } from '../registry/registry.ts';
+import { isSamePrincipal, type Principal } from '../registry/registry.ts';
 import type { Database } from '../storage/database.ts';
 import type { Tables } from '../storage/tables.ts';
 import type { Terms } from './request-digest.ts';
@@ -71,15 +71,12 @@ const lockRequest = async (trx: Kysely<Tables>, id: string): Promise<LockedReque
 };
 
 /** The first group of the terms that the approver's roles name. */
-export const eligibleGroup = (groups: readonly string[], roles: readonly string[]): string | undefined =>
+const eligibleGroup = (groups: readonly string[], roles: readonly string[]): string | undefined =>
   groups.find((group) => roles.includes(APPROVER_ROLE_PREFIX + group));
-
-const isSame = (a: Principal, b: Principal): boolean =>
-  a.tenant.toLowerCase() === b.tenant.toLowerCase() && a.object.toLowerCase() === b.object.toLowerCase();
 
 const checkVote = (request: LockedRequest, vote: Vote, alreadyVoted: boolean): VoteRefusal | undefined => {
   if (eligibleGroup(request.terms.groups, vote.approver.roles) === undefined) return 'not_eligible';
-  if (vote.owners.some((owner) => isSame(owner, vote.approver))) return 'owner';
+  if (vote.owners.some((owner) => isSamePrincipal(owner, vote.approver))) return 'owner';
   const signInAge = (request.now.getTime() - vote.approver.signedInAt.getTime()) / 1000;
   if (!(signInAge <= VOTE_SIGN_IN_MAX_AGE_SECONDS)) return 'sign_in_too_old';
   if (request.state !== 'pending' || request.expired) return 'already_decided';

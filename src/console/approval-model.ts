@@ -6,19 +6,15 @@ import type { ConsequenceModel } from '../../views/consequences.tsx';
 import type { QueueItem } from '../../views/queue-page.tsx';
 import type { StandingModel } from '../../views/standing.tsx';
 import type { ApprovalRequest, QueueEntry } from '../access/approval-queue.ts';
-import type { Principal, Registry } from '../registry/registry.ts';
+import { isSamePrincipal, type Principal, type Registry } from '../registry/registry.ts';
 import type { Names } from './people.ts';
-
-/** Compared as Entra means ids, whatever their letters' case. */
-export const isSamePerson = (a: Principal, b: Principal): boolean =>
-  a.tenant.toLowerCase() === b.tenant.toLowerCase() && a.object.toLowerCase() === b.object.toLowerCase();
 
 /** Null if the agent is in no revision that this replica knows: then nobody can say who its owners are. */
 export const ownersOf = (registry: Registry, agentId: string): readonly Principal[] | null =>
   registry.agents.get(agentId)?.owners ?? null;
 
 const standingOf = (entry: QueueEntry, registry: Registry, reader: Principal): QueueItem['standing'] => {
-  if (ownersOf(registry, entry.agentId)?.some((owner) => isSamePerson(owner, reader))) return 'owns_agent';
+  if (ownersOf(registry, entry.agentId)?.some((owner) => isSamePrincipal(owner, reader))) return 'owns_agent';
   return entry.voted ? 'has_voted' : 'may_decide';
 };
 
@@ -58,7 +54,7 @@ export const standingModel = (request: ApprovalRequest, reader: Principal): Stan
     verdict,
     reason,
     votedAt,
-    own: isSamePerson(voter, reader),
+    own: isSamePrincipal(voter, reader),
   })),
   grant: request.grant,
   now: request.now,

@@ -2,9 +2,9 @@
 import type { DecisionModel } from '../../views/decision-panel.tsx';
 import type { ApprovalRequest } from '../access/approval-queue.ts';
 import { VOTE_SIGN_IN_MAX_AGE_SECONDS } from '../access/vote.ts';
-import type { Principal } from '../registry/registry.ts';
+import { isSamePrincipal, type Principal } from '../registry/registry.ts';
 import { issueActionToken } from './action-token.ts';
-import { isSamePerson, stateNow } from './approval-model.ts';
+import { stateNow } from './approval-model.ts';
 import { signInHref } from './refusals.ts';
 import type { Session } from './sessions.ts';
 
@@ -45,8 +45,8 @@ const closedBecause = (
   if (state === 'cancelled') return CLOSED.cancelled;
   if (state !== 'pending') return CLOSED.decided;
   if (owners === null) return CLOSED.unregistered;
-  if (owners.some((owner) => isSamePerson(owner, session))) return CLOSED.owner;
-  return request.votes.some((vote) => isSamePerson(vote, session)) ? CLOSED.voted : null;
+  if (owners.some((owner) => isSamePrincipal(owner, session))) return CLOSED.owner;
+  return request.votes.some((vote) => isSamePrincipal(vote, session)) ? CLOSED.voted : null;
 };
 
 const isSignInTooOld = ({ session, now }: DecisionContext): boolean =>

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { RouterMiddleware } from '@koa/router';
 import { readForm } from '../http/form.ts';
+import { traceIdOf } from '../http/trace-id.ts';
 import { retryAfterSecondsOf } from '../http/unavailable.ts';
 import { answerRefusal, asksForPart, redirect } from './answers.tsx';
 import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts.ts';
@@ -22,11 +23,6 @@ import { securityHeaders } from './security-headers.ts';
 import { findSession } from './sessions.ts';
 
 type Middleware = RouterMiddleware<ConsoleState>;
-
-/** W3C trace context: the caller's trace id, or a fresh one. */
-const traceIdOf = (traceparent: string): string =>
-  /^00-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/.exec(traceparent)?.[1] ??
-  randomBytes(16).toString('hex');
 
 /** Every answer of the console: headers first, and a page also for what was thrown. Tells nothing of the inside. */
 export const answerSafely =

@@ -10,9 +10,10 @@ import type { ApprovalRequest } from '../access/approval-queue.ts';
 import { findForApprover } from '../access/approval-queue.ts';
 import { castVote, type VoteOutcome } from '../access/vote.ts';
 import type { Form } from '../http/form.ts';
+import { isSamePrincipal } from '../registry/registry.ts';
 import { checkActionToken } from './action-token.ts';
 import { answerRefusal, redirect } from './answers.tsx';
-import { isSamePerson, ownersOf, stateNow } from './approval-model.ts';
+import { ownersOf, stateNow } from './approval-model.ts';
 import { type Mishap, requestOf, sessionOf, showApproval } from './approval-routes.tsx';
 import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts.ts';
 import { formOf, requireSameOrigin, requireSession, tellForged } from './guards.tsx';
@@ -86,7 +87,7 @@ const cannotCount = (
   request: ApprovalRequest,
   owners: readonly { tenant: string; object: string }[],
   voter: { tenant: string; object: string },
-): boolean => stateNow(request) !== 'pending' || owners.some((owner) => isSamePerson(owner, voter));
+): boolean => stateNow(request) !== 'pending' || owners.some((owner) => isSamePrincipal(owner, voter));
 
 const NOTICES = {
   already_decided: 'Your vote did not count: the request is already decided. Nothing was changed by it.',

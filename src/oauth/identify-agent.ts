@@ -9,7 +9,7 @@ import type { ExchangeRequest } from './exchange-request.ts';
 import { type Refused, refused } from './outcome.ts';
 
 /** Rejections of strangers are told by network, IPv4 /24 or IPv6 /64: enough to see a source, no single person. */
-export const networkOf = (address: string): string =>
+const networkOf = (address: string): string =>
   isIPv6(address) && !address.startsWith('::ffff:')
     ? `${address.split(':').slice(0, 4).join(':')}::/64`
     : `${address.replace('::ffff:', '').split('.').slice(0, 3).join('.')}.0/24`;

@@ -1,9 +1,9 @@
 /** The HTTP side of `/token`: strict form in, one exchange, one answer out; and what its failures look like. */
-import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import Router from '@koa/router';
 import type { Logger } from 'pino';
 import { readForm } from '../http/form.ts';
+import { traceIdOf } from '../http/trace-id.ts';
 import { retryAfterSecondsOf } from '../http/unavailable.ts';
 import { type AnswerParts, answerOf } from './answer.ts';
 import type { ExchangeCall, ExchangeParts } from './exchange-parts.ts';
@@ -17,11 +17,6 @@ export type TokenRoutesOptions = AnswerParts & {
   /** Observes each exchange: its outcome and its duration in seconds. */
   readonly observe: (outcome: string, seconds: number) => void;
 };
-
-/** W3C trace context: the caller's trace id, or a fresh one. */
-const traceIdOf = (traceparent: string): string =>
-  /^00-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/.exec(traceparent)?.[1] ??
-  randomBytes(16).toString('hex');
 
 const labelOf = (outcome: Outcome): string => {
   if (outcome.kind === 'refused') return outcome.reason;

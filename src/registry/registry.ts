@@ -6,6 +6,10 @@ export type Sensitivity = 'low' | 'moderate' | 'high' | 'critical';
 /** A person or workload in Entra: tenant and object id together, never a name or a mail address. */
 export type Principal = { readonly tenant: string; readonly object: string };
 
+/** Compared as Entra means ids, whatever their letters' case. */
+export const isSamePrincipal = (a: Principal, b: Principal): boolean =>
+  a.tenant.toLowerCase() === b.tenant.toLowerCase() && a.object.toLowerCase() === b.object.toLowerCase();
+
 /** RFC 9396 `authorization_details`; each element has a `type` that its resource registers. */
 export type AuthorizationDetails = readonly Readonly<Record<string, unknown>>[];
 
