@@ -44,6 +44,7 @@ const COMMON = [
   'src/reasons.ts',
   'src/canonical-json.ts',
   'src/strict-json.ts',
+  'src/base64url.ts',
 ];
 
 const ALLOWED: Record<string, readonly string[]> = {
@@ -56,7 +57,8 @@ const ALLOWED: Record<string, readonly string[]> = {
   'src/access': ['src/audit', 'src/storage', 'src/policy', 'src/registry', 'src/identity'],
   'src/tokens': ['src/audit', 'src/storage', 'src/registry'],
   'src/operations': ['src/storage'],
-  'src/resource-server': [],
+  'src/proof': [],
+  'src/resource-server': ['src/proof'],
   migrations: [],
 };
 

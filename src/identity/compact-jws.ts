@@ -4,9 +4,9 @@
  * believed yet. Pure.
  */
 import { isUtf8 } from 'node:buffer';
+import { decodeBase64url } from '../base64url.ts';
 import { isJsonObject, parseStrictJson } from '../strict-json.ts';
 import type { AssertionReason } from './assertion-reason.ts';
-import { decodeBase64url } from './base64url.ts';
 
 /** Entra's app-only tokens are 1 to 2 KB; many app roles make them longer, never this long. */
 const ASSERTION_MAX_CHARACTERS = 8_192;

@@ -5,8 +5,8 @@
  * single good key is refused whole.
  */
 import { createPublicKey, type KeyObject } from 'node:crypto';
+import { decodeBase64url } from '../base64url.ts';
 import { isJsonObject, parseStrictJson } from '../strict-json.ts';
-import { decodeBase64url } from './base64url.ts';
 import { ASSERTION_ALGORITHM, isKeyId } from './check-header.ts';
 import { isRocaModulus } from './roca.ts';
 

@@ -7,7 +7,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compactVerify } from 'jose';
 import { describe, expect, it } from 'vitest';
-import { decodeBase64url } from '../../src/identity/base64url.ts';
+import { decodeBase64url } from '../../src/base64url.ts';
 import { parseKeySet } from '../../src/identity/parse-key-set.ts';
 import { isJsonObject, parseStrictJson } from '../../src/strict-json.ts';
 import { type Json, TENANT, V2_ISSUER, verifierOf } from './assertions.ts';

@@ -1,0 +1,87 @@
+/**
+ * The public key that a proof embeds (RFC 9449 section 4.2), taken only if it is sound, of the one kind that its
+ * algorithm needs, and written in the one way that gives it one thumbprint. Pure.
+ */
+import { createPublicKey, hash, type KeyObject, verify } from 'node:crypto';
+import { decodeBase64url } from '../base64url.ts';
+
+/** `EdDSA` is the older name of `Ed25519` (RFC 9864), which clients go on using. */
+export const PROOF_ALGORITHMS = ['ES256', 'Ed25519', 'EdDSA', 'RS256'] as const;
+export type ProofAlgorithm = (typeof PROOF_ALGORITHMS)[number];
+
+const MODULUS_MIN_BITS = 2_048;
+/** The caller pays for its key's size; beyond this the broker would. */
+const MODULUS_MAX_BITS = 4_096;
+/** 65537, the only exponent anybody sound uses. */
+const EXPONENT = 'AQAB';
+/** Of a coordinate of P-256, and of an Ed25519 point. */
+const COORDINATE_BYTES = 32;
+
+const PRIVATE_MEMBERS: readonly string[] = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
+
+type Jwk = Readonly<Record<string, unknown>>;
+
+export type ProofKey = {
+  /** RFC 7638 with SHA-256: the `jkt` of what is bound to this key. */
+  readonly thumbprint: string;
+  /** Whether `signature` is this key's, by `algorithm`, over `data`. */
+  readonly verifies: (data: Buffer, signature: Buffer) => boolean;
+};
+
+export const isProofAlgorithm = (value: unknown): value is ProofAlgorithm =>
+  PROOF_ALGORITHMS.some((algorithm) => algorithm === value);
+
+const isCoordinate = (value: unknown): value is string =>
+  typeof value === 'string' && decodeBase64url(value)?.length === COORDINATE_BYTES;
+
+const isModulus = (value: unknown): value is string => {
+  const modulus = typeof value === 'string' ? decodeBase64url(value) : null;
+  const first = modulus?.[0];
+  if (!modulus || !first) return false;
+  const bits = modulus.length * 8 - (Math.clz32(first) - 24);
+  return bits >= MODULUS_MIN_BITS && bits <= MODULUS_MAX_BITS;
+};
+
+/** The members that make the key, in the order of RFC 7638 section 3.2; null if it is no such key. */
+const REQUIRED: Readonly<Record<ProofAlgorithm, (jwk: Jwk) => Record<string, string> | null>> = {
+  ES256: ({ crv, kty, x, y }) =>
+    kty === 'EC' && crv === 'P-256' && isCoordinate(x) && isCoordinate(y) ? { crv, kty, x, y } : null,
+  Ed25519: ({ crv, kty, x }) =>
+    kty === 'OKP' && crv === 'Ed25519' && isCoordinate(x) ? { crv, kty, x } : null,
+  EdDSA: (jwk) => REQUIRED.Ed25519(jwk),
+  RS256: ({ e, kty, n }) => (kty === 'RSA' && e === EXPONENT && isModulus(n) ? { e, kty, n } : null),
+};
+
+const isForSignatures = ({ use, key_ops: operations }: Jwk): boolean =>
+  (use === undefined || use === 'sig') &&
+  (operations === undefined || (Array.isArray(operations) && operations.includes('verify')));
+
+const VERIFY: Readonly<Record<ProofAlgorithm, (key: KeyObject, data: Buffer, signature: Buffer) => boolean>> =
+  {
+    ES256: (key, data, signature) => verify('sha256', data, { key, dsaEncoding: 'ieee-p1363' }, signature),
+    Ed25519: (key, data, signature) => verify(null, data, key, signature),
+    EdDSA: (key, data, signature) => verify(null, data, key, signature),
+    RS256: (key, data, signature) => verify('sha256', data, key, signature),
+  };
+
+/** Null for a point that is not on its curve. */
+const importKey = (members: Record<string, string>): KeyObject | null => {
+  try {
+    return createPublicKey({ key: members, format: 'jwk' });
+  } catch {
+    return null;
+  }
+};
+
+/** The key in `jwk` for `algorithm`; null if it is private, of another kind, weak or malformed. */
+export const parseProofKey = (jwk: Jwk, algorithm: ProofAlgorithm): ProofKey | null => {
+  if (PRIVATE_MEMBERS.some((name) => Object.hasOwn(jwk, name))) return null;
+  if (jwk.alg !== undefined && jwk.alg !== algorithm) return null;
+  const members = isForSignatures(jwk) ? REQUIRED[algorithm](jwk) : null;
+  const key = members && importKey(members);
+  if (members === null || key === null) return null;
+  return {
+    thumbprint: hash('sha256', JSON.stringify(members), 'base64url'),
+    verifies: (data, signature) => VERIFY[algorithm](key, data, signature),
+  };
+};
