@@ -3,8 +3,8 @@
  * without query and fragment, after the normalization of RFC 3986 sections 6.2.2 and 6.2.3. Pure.
  */
 
-/** An http address with a host and nothing that the parser of URLs would quietly repair. */
-const ADDRESS = /^https?:\/\/[^\\/?#@\s][^\\@\s]*$/i;
+/** An http address with a host, no user, and nothing that the parser of URLs would quietly repair. */
+const ADDRESS = /^https?:\/\/[^\\/?#@\s]+(?:[/?#][^\\\s]*)?$/i;
 const UNRESERVED = /^[A-Za-z0-9._~-]$/;
 
 /** Section 6.2.2.2: unreserved characters are never encoded, and the others with upper-case digits. */

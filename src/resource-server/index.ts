@@ -1,4 +1,5 @@
 /** The published entry, `countersign/resource-server`: what an API needs to accept the broker's tokens. */
+export type { ProvenRequest } from './bound-use.ts';
 export { KeysUnavailable } from './issuer-keys.ts';
 export { accessTokenOf, type KoaContext, type Protection, protect, protectKoa } from './protect.ts';
 export type { Refusal, RefusalReason } from './refusal.ts';

@@ -3,6 +3,7 @@
  * framework is imported. The action behind it runs only with a verified token, which `accessTokenOf` gives.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ProvenRequest } from './bound-use.ts';
 import { KeysUnavailable } from './issuer-keys.ts';
 import type { UseReporter } from './use-reporter.ts';
 import type { VerifiedAccessToken } from './verified-access-token.ts';
@@ -17,7 +18,11 @@ export type Protection = {
 };
 
 /** What `protectKoa` needs of Koa's context. */
-export type KoaContext = { readonly req: IncomingMessage; readonly res: ServerResponse };
+export type KoaContext = {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly originalUrl?: string;
+};
 
 /** Pause suggested to callers while the broker's keys cannot be read. */
 const RETRY_AFTER_SECONDS = 5;
@@ -39,17 +44,30 @@ const answer = (
   response.end(JSON.stringify(body));
 };
 
+type Exchange = {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** The request target before a router cut it. */
+  readonly target: string;
+};
+
+const provenRequest = ({ request, target }: Exchange): ProvenRequest => ({
+  method: request.method ?? '',
+  target,
+  proofs: request.headers.dpop === undefined ? [] : (request.headersDistinct.dpop ?? []),
+});
+
 /** Verifies the request; null when it was answered because the keys to judge it by cannot be read. */
-const verify = async (
-  { verifier, scope }: Protection,
-  { request, response }: { request: IncomingMessage; response: ServerResponse },
-): Promise<Verification | null> => {
+const verify = async ({ verifier, scope }: Protection, exchange: Exchange): Promise<Verification | null> => {
   try {
-    return await verifier.verify(request.headers.authorization, { scope });
+    return await verifier.verify(exchange.request.headers.authorization, {
+      scope,
+      request: provenRequest(exchange),
+    });
   } catch (error) {
     if (!(error instanceof KeysUnavailable)) throw error;
     const headers = { 'retry-after': String(RETRY_AFTER_SECONDS) };
-    answer(response, { status: 503, headers, body: { error: 'temporarily_unavailable' } });
+    answer(exchange.response, { status: 503, headers, body: { error: 'temporarily_unavailable' } });
     return null;
   }
 };
@@ -64,10 +82,7 @@ const reportAtEnd = (
 };
 
 /** True when the request may go on; otherwise it is answered. */
-const admit = async (
-  protection: Protection,
-  exchange: { request: IncomingMessage; response: ServerResponse },
-): Promise<boolean> => {
+const admit = async (protection: Protection, exchange: Exchange): Promise<boolean> => {
   const verification = await verify(protection, exchange);
   if (verification === null) return false;
   const { request, response } = exchange;
@@ -84,11 +99,15 @@ const admit = async (
   return false;
 };
 
+/** Express cuts what a router is mounted at off `url`, and keeps the whole here. */
+const targetOf = (request: IncomingMessage & { readonly originalUrl?: unknown }): string =>
+  typeof request.originalUrl === 'string' ? request.originalUrl : (request.url ?? '');
+
 /** Middleware for `node:http` and Express: `next` runs for a verified request, any other is answered. */
 export const protect =
   (protection: Protection) =>
   (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void): void => {
-    admit(protection, { request, response }).then((admitted) => {
+    admit(protection, { request, response, target: targetOf(request) }).then((admitted) => {
       if (admitted) next();
     }, next);
   };
@@ -97,5 +116,7 @@ export const protect =
 export const protectKoa =
   (protection: Protection) =>
   async (context: KoaContext, next: () => Promise<unknown>): Promise<void> => {
-    if (await admit(protection, { request: context.req, response: context.res })) await next();
+    const { req: request, res: response } = context;
+    const target = context.originalUrl ?? targetOf(request);
+    if (await admit(protection, { request, response, target })) await next();
   };

@@ -24,6 +24,8 @@ export type VerifiedAccessToken = {
   readonly environment: string | null;
   /** RFC 9396 details that narrow what the scopes allow; empty if there are none. */
   readonly authorizationDetails: readonly Readonly<Record<string, unknown>>[];
+  /** `cnf.jkt`: RFC 7638 thumbprint of the one key that may use the token (RFC 9449 section 6.1); null if any may. */
+  readonly proofKey: string | null;
   /** Seconds since the epoch. */
   readonly issuedAt: number;
   readonly expiresAt: number;
@@ -36,6 +38,16 @@ const isText = (value: unknown): value is string => typeof value === 'string' &&
 const isTime = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) > 0;
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** RFC 7638 with SHA-256, base64url. */
+const THUMBPRINT = /^[A-Za-z0-9_-]{43}$/;
+
+/** The key in `cnf`; undefined where it confirms by anything else, which must not be passed over. */
+const proofKeyOf = (cnf: unknown): string | null | undefined => {
+  if (cnf === undefined) return null;
+  if (!isObject(cnf) || Object.keys(cnf).length !== 1) return undefined;
+  return isText(cnf.jkt) && THUMBPRINT.test(cnf.jkt) ? cnf.jkt : undefined;
+};
 
 /** Checks the claims of a token whose signature, type, issuer and expiry are already known to be good. */
 export const checkClaims = (
@@ -50,8 +62,8 @@ export const checkClaims = (
   if ((txn !== undefined && !isText(txn)) || (env !== undefined && !isText(env))) return { reason: 'claims' };
   const details = authorization_details ?? [];
   if (!Array.isArray(details) || !details.every(isObject)) return { reason: 'claims' };
-  // RFC 9449 section 7.2: a bound token presented as a bearer token is a stolen one.
-  if (cnf !== undefined) return { reason: 'key_bound' };
+  const proofKey = proofKeyOf(cnf);
+  if (proofKey === undefined) return { reason: 'key_bound' };
   return {
     token: {
       agent: client_id,
@@ -62,6 +74,7 @@ export const checkClaims = (
       requestId: txn ?? null,
       environment: env ?? null,
       authorizationDetails: details,
+      proofKey,
       issuedAt: iat,
       expiresAt: exp,
     },

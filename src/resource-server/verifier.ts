@@ -1,11 +1,12 @@
 /**
  * The policy enforcement point of an API: accepts an access token of one issuer for one audience and one action, as
- * RFC 9068 section 4 and RFC 6750 demand. Nothing of the token is believed before its signature is verified, and
+ * RFC 9068 section 4, RFC 6750 and RFC 9449 demand. Nothing of the token is believed before its signature is verified, and
  * whatever is not positively good is refused.
  */
 import { errors, type JWTPayload, jwtVerify } from 'jose';
+import { createUseCheck, type ProvenRequest } from './bound-use.ts';
 import { createIssuerKeys } from './issuer-keys.ts';
-import { type Refusal, type RefusalReason, refuse } from './refusal.ts';
+import { type Refusal, type RefusalReason, refuse, type Scheme } from './refusal.ts';
 import { checkClaims, type VerifiedAccessToken } from './verified-access-token.ts';
 
 export type VerifierOptions = {
@@ -13,6 +14,11 @@ export type VerifierOptions = {
   readonly issuer: string;
   /** This API's name in the broker's registry, such as `api://knowledge.prod`. */
   readonly audience: string;
+  /**
+   * This API's public base URL, without a trailing slash. With it, tokens that are bound to a key are accepted with
+   * proofs for its addresses (RFC 9449); without it they are refused.
+   */
+  readonly url?: string;
   /** Where the keys are; `{issuer}/jwks` by default. */
   readonly jwksUri?: string;
   /** What the broker signs with for this API; `['ES256']` by default. A token cannot choose beyond it. */
@@ -33,12 +39,12 @@ export type Verification = { readonly token: VerifiedAccessToken } | { readonly 
 export type Verifier = {
   readonly audience: string;
   /**
-   * Checks the value of an `Authorization` header against what the action needs (scopes, space-separated).
-   * Throws `KeysUnavailable` when the broker's keys cannot be had: that is a 503, never a verdict on the token.
+   * Checks the value of an `Authorization` header against what the action needs (scopes, space-separated); `request`
+   * is what a proof must be for, where one is sent. Throws `KeysUnavailable` when the broker's keys cannot be had: that is a 503, never a verdict on the token.
    */
   readonly verify: (
     authorization: string | undefined,
-    demand: { readonly scope: string },
+    demand: { readonly scope: string; readonly request?: ProvenRequest },
   ) => Promise<Verification>;
 };
 
@@ -47,8 +53,9 @@ const STALE_KEYS_SECONDS = 3_600;
 /** Four times a token with every claim; a larger one is refused before any work is done on it. */
 const MAX_TOKEN_BYTES = 8_192;
 
-/** RFC 6750 section 2.1; the scheme in any case (RFC 9110 section 11.1). */
-const BEARER = /^bearer +([A-Za-z0-9\-._~+/]+=*) *$/i;
+/** RFC 6750 section 2.1, RFC 9449 section 7.1; the scheme in any case (RFC 9110 section 11.1). */
+const SCHEME = /^(bearer|dpop)(?: |$)/i;
+const CREDENTIALS = /^[a-z]+ +([A-Za-z0-9\-._~+/]+=*) *$/i;
 
 /** A signature check alone accepts several spellings of one token (padding, unused bits); only the canonical one passes. */
 const isCanonicalJws = (token: string): boolean => {
@@ -59,9 +66,17 @@ const isCanonicalJws = (token: string): boolean => {
   );
 };
 
-const parseBearer = (authorization: string | undefined): { token: string } | { reason: RefusalReason } => {
-  if (authorization === undefined || !/^bearer(?: |$)/i.test(authorization)) return { reason: 'no_token' };
-  const token = BEARER.exec(authorization)?.[1];
+type Presented = { readonly token: string } | { readonly reason: RefusalReason };
+
+const schemeOf = (authorization: string | undefined, acceptsProofs: boolean): Scheme | null => {
+  const scheme = SCHEME.exec(authorization ?? '')?.[1]?.toLowerCase();
+  if (scheme === undefined) return null;
+  if (scheme === 'bearer') return 'Bearer';
+  return acceptsProofs ? 'DPoP' : null;
+};
+
+const parseCredentials = (authorization: string): Presented => {
+  const token = CREDENTIALS.exec(authorization)?.[1];
   if (token === undefined) return { reason: 'malformed_header' };
   if (token.length > MAX_TOKEN_BYTES || !isCanonicalJws(token)) return { reason: 'malformed_token' };
   return { token };
@@ -88,6 +103,8 @@ export const createVerifier = (options: VerifierOptions): Verifier => {
   const now = options.now ?? Date.now;
   const algorithms = options.algorithms ?? ['ES256'];
   const clockTolerance = options.clockToleranceSeconds ?? CLOCK_TOLERANCE_SECONDS;
+  const acceptsProofs = options.url !== undefined;
+  const checkUse = createUseCheck({ url: options.url ?? null, now });
   const keys = createIssuerKeys({
     jwksUri: options.jwksUri ?? `${issuer}/jwks`,
     algorithms,
@@ -116,11 +133,13 @@ export const createVerifier = (options: VerifierOptions): Verifier => {
     }
   };
 
-  const verify: Verifier['verify'] = async (authorization, { scope }) => {
+  const verify: Verifier['verify'] = async (authorization, { scope, request }) => {
+    const scheme = schemeOf(authorization, acceptsProofs);
     const refused = (reason: RefusalReason, tokenId: string | null = null): Verification => ({
-      refusal: refuse(reason, { realm: audience, scope, tokenId }),
+      refusal: refuse(reason, { realm: audience, scope, tokenId, scheme: scheme ?? 'Bearer', acceptsProofs }),
     });
-    const presented = parseBearer(authorization);
+    if (authorization === undefined || scheme === null) return refused('no_token');
+    const presented = parseCredentials(authorization);
     if ('reason' in presented) return refused(presented.reason);
     const verified = await verifySignature(presented.token);
     if ('reason' in verified) return refused(verified.reason, verified.tokenId);
@@ -130,6 +149,8 @@ export const createVerifier = (options: VerifierOptions): Verifier => {
     });
     if ('reason' in checked) return refused(checked.reason);
     const { token } = checked;
+    const misuse = checkUse({ scheme, sent: presented.token, token, request });
+    if (misuse !== null) return refused(misuse, token.tokenId);
     if (!scope.split(' ').every((action) => token.scopes.includes(action))) {
       return refused('insufficient_scope', token.tokenId);
     }

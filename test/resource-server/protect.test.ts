@@ -10,6 +10,7 @@ import {
   protectKoa,
   type TokenUse,
 } from '../../src/resource-server/index.ts';
+import { createProver } from '../support/prover.ts';
 import { AUDIENCE, json, type LocalIssuer, startIssuer } from './local-issuer.ts';
 
 let local: LocalIssuer;
@@ -63,7 +64,7 @@ const plain: RequestListener = (request, response) => {
 };
 const koa = (): RequestListener => {
   const app = new Koa();
-  app.use(protectKoa(protection));
+  app.use((context, next) => protectKoa(protection)(context, next));
   app.use((context) => {
     context.status = 201;
     context.body = `hello ${accessTokenOf(context.req).agent}`;
@@ -101,6 +102,25 @@ describe.each([
     expect(await answer.json()).toMatchObject({ error: 'insufficient_scope' });
     await usesReported(1);
     expect(uses).toEqual([{ tokenId: 'tok_0000000000000000000000', outcome: 'refused', status: 403 }]);
+  });
+
+  it('lets a bound token through with its proof once, and asks for one otherwise', async () => {
+    const url = await listen(listener());
+    protection = {
+      ...protection,
+      verifier: createVerifier({ issuer: local.issuer, audience: AUDIENCE, url: url.slice(0, -1) }),
+    };
+    const prover = await createProver();
+    const accessToken = await local.sign({ cnf: { jkt: prover.thumbprint } });
+    const authorization = `DPoP ${accessToken}`;
+    const dpop = prover.prove('GET', url, { accessToken });
+    const send = async (headers: Record<string, string>) => (await fetch(url, { headers })).status;
+    expect(await send({ authorization, dpop })).toBe(201);
+    expect(await send({ authorization, dpop })).toBe(401);
+    expect(await send({ authorization })).toBe(401);
+    const next = prover.prove('GET', url, { accessToken });
+    expect(await send({ authorization, dpop: `${next}, ${next}` })).toBe(401);
+    expect(await send({ authorization, dpop: next })).toBe(201);
   });
 
   it('answers 503 while the keys cannot be read', async () => {
