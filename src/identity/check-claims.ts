@@ -54,6 +54,9 @@ const copyKnown = (payload: Readonly<Record<string, unknown>>): Claims => {
   return copy;
 };
 
+/** Only that they are there: what they say about others is not ours to read. */
+const ACTOR_CLAIMS = ['act', 'may_act'];
+
 const isSeconds = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) > 0;
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
@@ -121,6 +124,7 @@ export const checkClaims = (
       ...held,
       ...times,
       parentApplicationId: isGuid(parent) ? parent : null,
+      actorClaims: ACTOR_CLAIMS.filter((name) => Object.hasOwn(payload, name)),
     },
   };
 };

@@ -19,6 +19,8 @@ export type VerifiedWorkload = {
   readonly expiresAt: number;
   /** `xms_par_app_azp` where Entra sent it: a label for people, never a ground of a decision. */
   readonly parentApplicationId: string | null;
+  /** `act` and `may_act` where the assertion has them: told, never followed (RFC 8693 sections 4.1 and 4.4). */
+  readonly actorClaims: readonly string[];
   /** SHA-256 of the assertion as presented (it is canonical by then), hex: names it in the audit trail. */
   readonly digest: string;
 };

@@ -24,6 +24,7 @@ export const workloadFacts = (workload: VerifiedWorkload): JsonObject => ({
   version: workload.version,
   roles: workload.roles,
   parent_application: workload.parentApplicationId,
+  ...(workload.actorClaims.length > 0 && { ignored_claims: workload.actorClaims }),
 });
 
 /** Verifies the assertion, before anything else is done with it. A rejection is told with its exact reason. */

@@ -43,6 +43,7 @@ describe('a good assertion', () => {
         issuedAt: NOW_SECONDS - 300,
         expiresAt: NOW_SECONDS + HOUR,
         parentApplicationId: null,
+        actorClaims: [],
         digest: createHash('sha256').update(assertion).digest('hex'),
       },
     });
@@ -91,6 +92,7 @@ describe('a good assertion', () => {
     );
     const verified = await verify(signRs256(v2Header(), payload));
     expect(Object.keys('workload' in verified ? verified.workload : {}).sort()).toEqual([
+      'actorClaims',
       'applicationId',
       'assertionId',
       'credential',
