@@ -67,6 +67,7 @@ const startApis = ({ world, entra, ports, file, say }: Stage): Promise<WebServer
         .map(({ environment, audience, clientId, clientSecret }) => ({
           environment,
           audience,
+          resource: file.apis.find((known) => known.audience === audience)?.url ?? '',
           credential: openWorkload(addressOf(entra), { clientId, credential: { secret: clientSecret } }),
         })),
       onProblem: (problem) => say(`${api.name} API: ${problem}`),

@@ -9,6 +9,7 @@ import {
   accessTokenOf,
   createUseReporter,
   createVerifier,
+  describeResource,
   protectKoa,
 } from '../../src/resource-server/index.ts';
 import { BodyInvalid, readJson, serve, type WebServer } from '../web-server.ts';
@@ -22,6 +23,8 @@ export type ApiOptions = {
   readonly environments: readonly {
     readonly environment: Environment;
     readonly audience: string;
+    /** Where callers reach it. */
+    readonly resource: string;
     readonly credential: () => Promise<string>;
   }[];
   /** A line for the lab's terminal when uses cannot be reported. */
@@ -49,9 +52,20 @@ export const startApi = async (api: Api, options: ApiOptions): Promise<WebServer
   router.get('/', (context) => {
     context.body = { lab: `${api.title}, an API of the Countersign lab`, scopes: api.scopes };
   });
-  const reporters = options.environments.map(({ environment, audience, credential }) => {
-    const verifier = createVerifier({ issuer: options.issuer, audience });
-    const uses = createUseReporter({ issuer: options.issuer, credential, onProblem: options.onProblem });
+  const reporters = options.environments.map(({ environment, audience, resource, credential }) => {
+    const { issuer } = options;
+    const metadata = describeResource({
+      resource,
+      issuer,
+      audience,
+      scopes: Object.keys(api.scopes),
+      name: `${api.title} (${environment})`,
+    });
+    app.use(async (context, next) => {
+      if (!metadata.serve(context.req, context.res)) await next();
+    });
+    const verifier = createVerifier({ issuer, audience, resourceMetadata: metadata.url });
+    const uses = createUseReporter({ issuer, credential, onProblem: options.onProblem });
     for (const { method, path, scope, perform } of api.open(environment)) {
       router.register(
         `/${environment}${path}`,

@@ -4,6 +4,11 @@ export { KeysUnavailable } from './issuer-keys.ts';
 export { accessTokenOf, type KoaContext, type Protection, protect, protectKoa } from './protect.ts';
 export type { Refusal, RefusalReason } from './refusal.ts';
 export {
+  describeResource,
+  type ResourceMetadata,
+  type ResourceMetadataOptions,
+} from './resource-metadata.ts';
+export {
   createUseReporter,
   type TokenUse,
   type UseReporter,

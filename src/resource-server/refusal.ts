@@ -103,12 +103,15 @@ export type Challenged = {
   readonly scheme: Scheme;
   /** Whether the API takes tokens that are bound to a key. */
   readonly acceptsProofs: boolean;
+  /** Address of the API's metadata (RFC 9728 section 5.1), if it publishes any. */
+  readonly resourceMetadata?: string | undefined;
 };
 
 export type Scheme = 'Bearer' | 'DPoP';
 
 /** The challenge of the scheme that was used, with what was wrong, then that of the other one. */
-const challengeOf = (reason: RefusalReason, { realm, scope, scheme, acceptsProofs }: Challenged): string => {
+const challengeOf = (reason: RefusalReason, challenged: Challenged): string => {
+  const { realm, scope, scheme, acceptsProofs, resourceMetadata } = challenged;
   const answer = ANSWERS[reason];
   const wrong =
     answer.error === null
@@ -121,6 +124,7 @@ const challengeOf = (reason: RefusalReason, { realm, scope, scheme, acceptsProof
     .map((each) => {
       const parameters = [quoted('realm', realm), ...(each === scheme ? wrong : [])];
       if (each === 'DPoP') parameters.push(quoted('algs', PROOF_ALGORITHMS.join(' ')));
+      if (resourceMetadata !== undefined) parameters.push(quoted('resource_metadata', resourceMetadata));
       return `${each} ${parameters.join(', ')}`;
     })
     .join(', ');

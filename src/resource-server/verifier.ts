@@ -19,6 +19,8 @@ export type VerifierOptions = {
    * proofs for its addresses (RFC 9449); without it they are refused.
    */
   readonly url?: string;
+  /** Address of this API's own metadata (RFC 9728), `describeResource(...).url`: every challenge then names it. */
+  readonly resourceMetadata?: string;
   /** Where the keys are; `{issuer}/jwks` by default. */
   readonly jwksUri?: string;
   /** What the broker signs with for this API; `['ES256']` by default. A token cannot choose beyond it. */
@@ -136,7 +138,14 @@ export const createVerifier = (options: VerifierOptions): Verifier => {
   const verify: Verifier['verify'] = async (authorization, { scope, request }) => {
     const scheme = schemeOf(authorization, acceptsProofs);
     const refused = (reason: RefusalReason, tokenId: string | null = null): Verification => ({
-      refusal: refuse(reason, { realm: audience, scope, tokenId, scheme: scheme ?? 'Bearer', acceptsProofs }),
+      refusal: refuse(reason, {
+        realm: audience,
+        scope,
+        tokenId,
+        scheme: scheme ?? 'Bearer',
+        acceptsProofs,
+        resourceMetadata: options.resourceMetadata,
+      }),
     });
     if (authorization === undefined || scheme === null) return refused('no_token');
     const presented = parseCredentials(authorization);

@@ -35,6 +35,7 @@ const start = async (api: Api): Promise<WebServer> => {
     environments: ENVIRONMENTS.map((environment) => ({
       environment,
       audience: `api://${api.name}.${environment}`,
+      resource: `http://127.0.0.1:8421/${environment}`,
       credential: async () => `assertion of ${api.name}.${environment}`,
     })),
     onProblem: (problem) => expect.fail(problem),
@@ -81,6 +82,24 @@ describe.each(ALL_APIS.map((api) => [api.name, api] as const))('the %s API', (_n
     expect(offered).toEqual(new Set(Object.keys(api.scopes)));
     for (const scope of api.defaultScopes) expect(offered).toContain(scope);
   });
+});
+
+it('tells in each environment who issues its tokens, at the address that its challenge names', async () => {
+  const { url } = await start(apiNamed('reports'));
+  for (const environment of ENVIRONMENTS) {
+    const { headers } = await fetch(`${url}/${environment}/reports`);
+    const named = /resource_metadata="([^"]+)"/.exec(headers.get('www-authenticate') ?? '')?.[1] ?? '';
+    const { pathname } = new URL(named);
+    expect(pathname).toBe(`/.well-known/oauth-protected-resource/${environment}`);
+    expect(await (await fetch(`${url}${pathname}`)).json()).toEqual({
+      resource: `http://127.0.0.1:8421/${environment}`,
+      audience: `api://reports.${environment}`,
+      authorization_servers: [broker.issuer],
+      scopes_supported: ['reports.read', 'payroll.export'],
+      bearer_methods_supported: ['header'],
+      resource_name: `Reports (${environment})`,
+    });
+  }
 });
 
 describe('what an action does', () => {
