@@ -64,6 +64,8 @@ const createProvider = ({ issuer, signingKey, onServerError }: TokenEndpointOpti
     },
     jwks: { keys: [{ ...signingKey.privateKey.export({ format: 'jwk' }), kid, alg, use }] },
     responseTypes: ['none'],
+    // Without offline_access the library knows no refresh tokens.
+    scopes: ['openid'],
   });
   // The library lets the pages of every origin read its answers; agents are no pages.
   provider.use(async (context, next) => {
