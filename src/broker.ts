@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import Koa from 'koa';
 import type { Logger } from 'pino';
 import { countPending } from './access/count-pending.ts';
+import { accessRequests } from './access/requests.ts';
 import { startSweeper } from './access/sweep.ts';
 import { openRefusals } from './audit/refusals.ts';
 import { systemClock } from './clock.ts';
@@ -136,6 +137,7 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
       signingKey,
       exchange: {
         database,
+        requests: accessRequests(database),
         verifyAssertion,
         registry: currentRegistry,
         policy,

@@ -1,4 +1,7 @@
-/** The one read of an exchange: what this agent's key already stands for, and which revisions are in force. */
+/**
+ * The one read of an exchange: what this agent's key already stands for, and which revisions are in force. Written for
+ * any number of exchanges, because those of one moment share the statement.
+ */
 import type { Database, Statement } from '../storage/database.ts';
 import type { Terms } from './request-digest.ts';
 
@@ -60,27 +63,31 @@ export const storedKey = (key: RequestKey): string =>
 
 /**
  * `limit 1` tells the planner that there is one row: nobody analyzes so small a table, and believing in a thousand it
- * would read whole tables at each exchange.
+ * would read whole tables at each exchange. Scopes come joined: an array of arrays could not be ragged.
  */
 const FIND: Statement = {
-  name: 'find-request',
+  name: 'find-requests',
   text: `
-select now() as now, f.registry_revision, f.policy_revision,
+select q.position, now() as now, f.registry_revision, f.policy_revision,
   (select d.request_id from denials d
-    where d.agent_id = $1 and d.audience = $4 and d.scope = any($5::text[])
+    where d.agent_id = q.agent_id and d.audience = q.audience and d.scope = any(string_to_array(q.scopes, ' '))
       and d.lifted_at is null and d.held_until > now() limit 1) as denied_by,
   r.id, r.state, r.request_digest, r.terms, r.terms_digest, r.approvals, r.expires_at,
   g.id as grant_id, g.state as grant_state, g.ended_reason, g.approver_groups, g.token_seconds, g.tokens_left,
   g.pickup_until, g.approved_until,
   t.jti, t.kid, t.state as token_state, t.issued_at as token_issued_at, t.expires_at as token_expires_at
-from (select registry_revision, policy_revision from in_force limit 1) f
-left join request_keys k on k.agent_id = $1 and k.key = $2
-left join access_requests r on r.id = coalesce(k.request_id, $3) and r.agent_id = $1
+from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+  with ordinality as q (agent_id, key, request_id, audience, scopes, position)
+cross join (select registry_revision, policy_revision from in_force limit 1) f
+left join request_keys k on k.agent_id = q.agent_id and k.key = q.key
+left join access_requests r on r.id = coalesce(k.request_id, q.request_id) and r.agent_id = q.agent_id
 left join grants g on g.request_id = r.id
 left join tokens t on t.jti = g.current_jti`,
 };
 
 type FindRow = {
+  /** Of the search that the row answers, from 1. */
+  position: number;
   now: Date;
   registry_revision: number;
   policy_revision: string | null;
@@ -147,19 +154,15 @@ const requestOf = (row: FindRow): FoundRequest | null =>
         grant: grantOf(row),
       };
 
-/** Reads what `key` stands for within the agent, and any denial that holds for what is asked now. */
-export const findRequest = async (
-  database: Database,
-  key: RequestKey,
-  asked: { readonly agentId: string; readonly audience: string; readonly scopes: readonly string[] },
-): Promise<Found> => {
-  const [row] = await database.query<FindRow>(FIND, [
-    asked.agentId,
-    key.kind === 'broker' ? null : storedKey(key),
-    key.kind === 'broker' ? key.value : null,
-    asked.audience,
-    asked.scopes,
-  ]);
+/** What to find, for whom, and for what: a denial holds for any of its scopes. */
+export type Search = {
+  readonly key: RequestKey;
+  readonly agentId: string;
+  readonly audience: string;
+  readonly scopes: readonly string[];
+};
+
+const foundOf = (row: FindRow | undefined): Found => {
   if (row === undefined) throw new Error('the in_force row is missing');
   return {
     now: row.now,
@@ -168,4 +171,17 @@ export const findRequest = async (
     request: requestOf(row),
     deniedBy: row.denied_by,
   };
+};
+
+/** Reads what each key stands for within its agent, and any denial that holds for what is asked now. */
+export const findRequests = async (database: Database, searches: readonly Search[]): Promise<Found[]> => {
+  const rows = await database.query<FindRow>(FIND, [
+    searches.map(({ agentId }) => agentId),
+    searches.map(({ key }) => (key.kind === 'broker' ? null : storedKey(key))),
+    searches.map(({ key }) => (key.kind === 'broker' ? key.value : null)),
+    searches.map(({ audience }) => audience),
+    searches.map(({ scopes }) => scopes.join(' ')),
+  ]);
+  const byPosition = new Map(rows.map((row) => [row.position, row]));
+  return searches.map((_, index) => foundOf(byPosition.get(index + 1)));
 };

@@ -1,18 +1,20 @@
 /**
- * Opening an access request: one statement that claims the key, writes the request with its events and, when policy
+ * Opening access requests: one statement that claims the key, writes the request with its events and, when policy
  * permits by itself, the grant and its first token. The claim on `request_keys` decides between two callers: the
- * loser's statement writes nothing and the caller reads what the winner opened.
+ * loser's request is not written and the caller reads what the winner opened. Written for any number of requests,
+ * because those of one moment share the statement and its commit; locks are taken in one order.
  */
-import type { AuditEvent } from '../audit/event.ts';
+import { type AuditEvent, eventColumns } from '../audit/event.ts';
 import type { VerifiedWorkload } from '../identity/verified-workload.ts';
 import type { RequestId } from '../ids.ts';
 import type { Decision } from '../policy/decision.ts';
 import type { Database, Statement } from '../storage/database.ts';
 import { type RequestKey, storedKey } from './find-request.ts';
-import { type DecidedOn, GUARD, guardValues, tellFrom } from './guard.ts';
+import type { DecidedOn } from './guard.ts';
 import type { Asked, Terms } from './request-digest.ts';
 
 export type Opening = {
+  readonly on: DecidedOn;
   readonly requestId: RequestId;
   readonly key: RequestKey & { readonly kind: 'own' | 'digest' };
   /** The request the key stood for when it was read, which this one replaces; null if none. */
@@ -24,105 +26,138 @@ export type Opening = {
   readonly decision: Decision;
   readonly terms: Terms;
   readonly termsDigest: string;
+  /** The grant and the first token of what policy permits; null: the request waits for people. */
+  readonly permitted: { readonly grantId: string; readonly jti: string; readonly kid: string } | null;
   readonly events: readonly AuditEvent[];
 };
 
 /** `iat` and `exp` as the inserting statement set them. */
 export type Minted = { readonly issuedAt: Date; readonly expiresAt: Date };
 
-const OPENED = `
-claimed as (
+/** Until when the request waits or its grant lasts, and the token of a permitted one. */
+export type Opened = { readonly expiresAt: Date; readonly token: Minted | null };
+
+/**
+ * Each request has the guard of `guard.ts`. A token's times are whole seconds of the database's clock; its grant never
+ * ends before it, and the first token counts against `max_tokens`.
+ */
+const OPEN: Statement = {
+  name: 'open-requests',
+  text: `
+with asked as materialized (
+  select * from json_to_recordset($1::json) as asked (agent_id text, registry_revision bigint, policy_revision text,
+    id text, key text, replaces text, audience text, scopes text[], authorization_details jsonb, proof_key text,
+    request_digest text, justification text, requested_seconds integer, workload jsonb, decision jsonb, terms jsonb,
+    terms_digest text, quorum smallint, open_seconds integer, grant_id text, token_seconds integer, max_tokens integer,
+    jti text, kid text)
+), guard as (
+  select asked.* from asked join agents a on a.id = asked.agent_id cross join in_force f
+  where a.enabled and a.revision <= asked.registry_revision
+    and f.registry_revision = asked.registry_revision and f.policy_revision = asked.policy_revision
+  order by asked.agent_id, asked.key for key share of a
+), claimed as (
   insert into request_keys as k (agent_id, key, request_id)
-  select guard.id, $8, $9 from guard
-  where not exists (select from denials d where d.agent_id = $1 and d.audience = $11 and d.scope = any($12::text[])
-    and d.lifted_at is null and d.held_until > now())
-  on conflict (agent_id, key) do update set request_id = excluded.request_id where k.request_id = $10
+  select guard.agent_id, guard.key, guard.id from guard
+  where not exists (select from denials d where d.agent_id = guard.agent_id and d.audience = guard.audience
+    and d.scope = any(guard.scopes) and d.lifted_at is null and d.held_until > now())
+  on conflict (agent_id, key) do update set request_id = excluded.request_id
+    where k.request_id = (select asked.replaces from asked where asked.id = excluded.request_id)
   returning k.request_id
 ), opened as (
   insert into access_requests (id, agent_id, audience, scopes, authorization_details, proof_key, request_digest,
     justification, requested_seconds, workload, registry_revision, decision, terms, terms_digest, quorum, state,
     expires_at, decided_at)
-  select claimed.request_id, $1, $11, $12, $13, $14, $15, $16, $17, $18, $2, $19, $20, $21, $22, $23,
-    now() + make_interval(secs => $24), case when $23 = 'permitted' then now() end
-  from claimed
+  select a.id, a.agent_id, a.audience, a.scopes, a.authorization_details, a.proof_key, a.request_digest,
+    a.justification, a.requested_seconds, a.workload, a.registry_revision, a.decision, a.terms, a.terms_digest, a.quorum,
+    case when a.jti is null then 'pending' else 'permitted' end, now() + make_interval(secs => a.open_seconds),
+    case when a.jti is not null then now() end
+  from claimed join asked a on a.id = claimed.request_id
   returning id, expires_at
-)`;
-
-const openingValues = (on: DecidedOn, opening: Opening, state: string, openSeconds: number): unknown[] => [
-  ...guardValues(on, opening.events, new Date()),
-  storedKey(opening.key),
-  opening.requestId,
-  opening.replaces,
-  opening.asked.audience,
-  opening.asked.scopes,
-  JSON.stringify(opening.asked.authorizationDetails),
-  opening.asked.proofKey,
-  opening.terms.request_digest,
-  opening.justification,
-  opening.requestedSeconds,
-  JSON.stringify(opening.workload),
-  JSON.stringify(opening.decision),
-  JSON.stringify(opening.terms),
-  opening.termsDigest,
-  opening.terms.quorum,
-  state,
-  openSeconds,
-];
-
-const OPEN_PENDING: Statement = {
-  name: 'open-pending',
-  text: `with ${GUARD}, ${OPENED}, ${tellFrom('opened')} select expires_at from opened`,
-};
-
-/** Opens a request that waits for people. Null: somebody else was faster or the revisions moved; read again. */
-export const openPending = async (
-  database: Database,
-  on: DecidedOn,
-  opening: Opening,
-): Promise<{ readonly expiresAt: Date } | null> => {
-  const pendingSeconds = opening.decision.approval?.pendingSeconds;
-  if (pendingSeconds === undefined) throw new Error('a pending request needs approval terms');
-  const rows = await database.query<{ expires_at: Date }>(
-    OPEN_PENDING,
-    openingValues(on, opening, 'pending', pendingSeconds),
-  );
-  return rows[0] === undefined ? null : { expiresAt: rows[0].expires_at };
-};
-
-/**
- * A token's times are whole seconds of the database's clock. Its grant never ends before it, and the first token
- * counts against `max_tokens`.
- */
-const OPEN_PERMITTED: Statement = {
-  name: 'open-permitted',
-  text: `with ${GUARD}, ${OPENED}, granted as (
+), granted as (
   insert into grants (id, request_id, agent_id, terms_digest, state, approver_groups, token_seconds, tokens_left,
     pickup_until, approved_until, current_jti)
-  select $25, opened.id, $1, $21, 'active', '{}', $26, $27::integer - 1, opened.expires_at, opened.expires_at, $28
-  from opened
-  returning id
+  select a.grant_id, a.id, a.agent_id, a.terms_digest, 'active', '{}', a.token_seconds, a.max_tokens - 1,
+    opened.expires_at, opened.expires_at, a.jti
+  from opened join asked a on a.id = opened.id where a.jti is not null
+  returning request_id, current_jti
 ), minted as (
   insert into tokens (jti, grant_id, kid, state, issued_at, expires_at)
-  select $28, granted.id, $29, 'ACTIVE', date_trunc('second', now()),
-    date_trunc('second', now()) + make_interval(secs => $26)
-  from granted
-  returning issued_at, expires_at
-), ${tellFrom('minted')} select issued_at, expires_at from minted`,
+  select a.jti, a.grant_id, a.kid, 'ACTIVE', date_trunc('second', now()),
+    date_trunc('second', now()) + make_interval(secs => a.token_seconds)
+  from granted join asked a on a.id = granted.request_id
+  returning jti, issued_at, expires_at
+), told as (
+  insert into audit_events (name, request_id, agent_id, body)
+  select event.name, event.request_id, event.agent_id, event.body
+  from opened join unnest($2::text[], $3::text[], $4::text[], $5::bytea[])
+    with ordinality as event (name, request_id, agent_id, body, position) on event.request_id = opened.id
+  order by event.position
+)
+select opened.id, opened.expires_at, minted.issued_at as token_issued_at, minted.expires_at as token_expires_at
+from opened left join granted on granted.request_id = opened.id left join minted on minted.jti = granted.current_jti`,
 };
 
-/** Opens a permitted request with its grant and first token. Null as for `openPending`. */
-export const openPermitted = async (
+const rowOf = ({ on, asked, terms, permitted, ...opening }: Opening) => ({
+  agent_id: on.agentId,
+  registry_revision: on.registryRevision,
+  policy_revision: on.policyRevision,
+  id: opening.requestId,
+  key: storedKey(opening.key),
+  replaces: opening.replaces,
+  audience: asked.audience,
+  scopes: asked.scopes,
+  authorization_details: asked.authorizationDetails,
+  proof_key: asked.proofKey,
+  request_digest: terms.request_digest,
+  justification: opening.justification,
+  requested_seconds: opening.requestedSeconds,
+  workload: opening.workload,
+  decision: opening.decision,
+  terms,
+  terms_digest: opening.termsDigest,
+  quorum: terms.quorum,
+  open_seconds: permitted === null ? opening.decision.approval?.pendingSeconds : terms.grant_seconds,
+  grant_id: permitted?.grantId,
+  token_seconds: terms.token_seconds,
+  max_tokens: terms.max_tokens,
+  jti: permitted?.jti,
+  kid: permitted?.kid,
+});
+
+type OpenedRow = {
+  readonly id: string;
+  readonly expires_at: Date;
+  readonly token_issued_at: Date | null;
+  readonly token_expires_at: Date | null;
+};
+
+const openedOf = (row: OpenedRow): Opened => ({
+  expiresAt: row.expires_at,
+  token:
+    row.token_issued_at === null || row.token_expires_at === null
+      ? null
+      : { issuedAt: row.token_issued_at, expiresAt: row.token_expires_at },
+});
+
+/**
+ * Opens requests, each with a key of its own among them. Null for one that was not opened: somebody else was faster,
+ * a denial holds, the agent is disabled or the revisions moved; read again.
+ */
+export const openRequests = async (
   database: Database,
-  on: DecidedOn,
-  opening: Opening & { readonly grantId: string; readonly jti: string; readonly kid: string },
-): Promise<Minted | null> => {
-  const rows = await database.query<{ issued_at: Date; expires_at: Date }>(OPEN_PERMITTED, [
-    ...openingValues(on, opening, 'permitted', opening.terms.grant_seconds),
-    opening.grantId,
-    opening.terms.token_seconds,
-    opening.terms.max_tokens,
-    opening.jti,
-    opening.kid,
+  openings: readonly Opening[],
+): Promise<(Opened | null)[]> => {
+  const { names, requestIds, agentIds, bodies } = eventColumns(
+    openings.flatMap(({ events }) => events),
+    new Date(),
+  );
+  const rows = await database.query<OpenedRow>(OPEN, [
+    JSON.stringify(openings.map(rowOf)),
+    names,
+    requestIds,
+    agentIds,
+    bodies,
   ]);
-  return rows[0] === undefined ? null : { issuedAt: rows[0].issued_at, expiresAt: rows[0].expires_at };
+  const byId = new Map(rows.map((row) => [row.id, openedOf(row)]));
+  return openings.map(({ requestId }) => byId.get(requestId) ?? null);
 };

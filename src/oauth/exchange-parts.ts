@@ -1,5 +1,6 @@
 /** What an exchange is made of, wired in `src/broker.ts`. */
 import type { RequestKey } from '../access/find-request.ts';
+import type { Requests } from '../access/requests.ts';
 import type { Refusals } from '../audit/refusals.ts';
 import type { Clock } from '../clock.ts';
 import type { Form } from '../http/form.ts';
@@ -15,6 +16,7 @@ import type { ExchangeRequest } from './exchange-request.ts';
 
 export type ExchangeParts = {
   readonly database: Database;
+  readonly requests: Requests;
   readonly verifyAssertion: AssertionVerifier;
   /** The revision in force as this replica knows it. */
   readonly registry: () => Registry;

@@ -1,6 +1,5 @@
 /** Opening: policy decides, and the request is permitted with its first token, left to people, or refused. */
 import type { Found } from '../access/find-request.ts';
-import { openPending, openPermitted } from '../access/open-request.ts';
 import { requestDigest, termsDigest, termsOf } from '../access/request-digest.ts';
 import type { AuditEvent, JsonObject } from '../audit/event.ts';
 import { newGrantId, newRequestId, newTokenId } from '../ids.ts';
@@ -47,23 +46,11 @@ const open = async (parts: ExchangeParts, exchange: Exchange, found: Found): Pro
   const { caller, request } = exchange;
   const requestId = newRequestId();
   const terms = termsOf(asked, decision, request);
-  const opening = {
-    requestId,
-    key: { kind: key.kind, value: key.value },
-    replaces: found.request?.id ?? null,
-    asked,
-    justification: request.justification,
-    requestedSeconds: request.requestedSeconds,
-    workload: caller.workload,
-    decision,
-    terms,
-    termsDigest: termsDigest(terms),
-  };
-  const on = {
-    agentId: caller.agent.id,
-    registryRevision: caller.registryRevision,
-    policyRevision: exchange.policyRevision,
-  };
+  const permitted =
+    decision.decision === 'permit'
+      ? { grantId: newGrantId(), jti: newTokenId(), kid: parts.signingKey().kid }
+      : null;
+  const signed = termsDigest(terms);
   const tell = (name: AuditEvent['name'], data: JsonObject): AuditEvent => ({
     name,
     requestId,
@@ -75,16 +62,47 @@ const open = async (parts: ExchangeParts, exchange: Exchange, found: Found): Pro
     ...callerEvents(caller, requestId),
     decisionEvent(exchange, decision, requestId),
     tell('request.opened', {
-      state: decision.decision === 'permit' ? 'permitted' : 'pending',
+      state: permitted === null ? 'pending' : 'permitted',
       request_digest: terms.request_digest,
-      terms_digest: opening.termsDigest,
+      terms_digest: signed,
       ...(key.kind === 'own' && { key: key.value }),
     }),
   ];
-
-  if (decision.decision === 'needs_approval') {
-    const opened = await openPending(parts.database, on, { ...opening, events });
-    if (opened === null) return null;
+  if (permitted !== null) {
+    const { grantId, jti, kid } = permitted;
+    events.push(
+      tell('grant.opened', {
+        grant_id: grantId,
+        by: 'policy',
+        terms_digest: signed,
+        grant_seconds: terms.grant_seconds,
+        token_seconds: terms.token_seconds,
+        max_tokens: terms.max_tokens,
+      }),
+      tell('token.issued', { jti, grant_id: grantId, kid, token_seconds: terms.token_seconds }),
+    );
+  }
+  const opened = await parts.requests.open({
+    on: {
+      agentId: caller.agent.id,
+      registryRevision: caller.registryRevision,
+      policyRevision: exchange.policyRevision,
+    },
+    requestId,
+    key: { kind: key.kind, value: key.value },
+    replaces: found.request?.id ?? null,
+    asked,
+    justification: request.justification,
+    requestedSeconds: request.requestedSeconds,
+    workload: caller.workload,
+    decision,
+    terms,
+    termsDigest: signed,
+    permitted,
+    events,
+  });
+  if (opened === null) return null;
+  if (permitted === null || opened.token === null) {
     const pace = await parts.pace(`${requestId} ${caller.workload.assertionId}`, true);
     return {
       kind: 'pending',
@@ -94,29 +112,6 @@ const open = async (parts: ExchangeParts, exchange: Exchange, found: Found): Pro
       early: false,
     };
   }
-
-  const grantId = newGrantId();
-  const jti = newTokenId();
-  const { kid } = parts.signingKey();
-  const minted = await openPermitted(parts.database, on, {
-    ...opening,
-    grantId,
-    jti,
-    kid,
-    events: [
-      ...events,
-      tell('grant.opened', {
-        grant_id: grantId,
-        by: 'policy',
-        terms_digest: opening.termsDigest,
-        grant_seconds: terms.grant_seconds,
-        token_seconds: terms.token_seconds,
-        max_tokens: terms.max_tokens,
-      }),
-      tell('token.issued', { jti, grant_id: grantId, kid, token_seconds: terms.token_seconds }),
-    ],
-  });
-  if (minted === null) return null;
   return {
     kind: 'issued',
     requestId,
@@ -125,8 +120,8 @@ const open = async (parts: ExchangeParts, exchange: Exchange, found: Found): Pro
     scopes: asked.scopes,
     authorizationDetails: asked.authorizationDetails,
     issuedTokenType: request.issuedTokenType,
-    jti,
-    ...minted,
+    jti: permitted.jti,
+    ...opened.token,
     now: found.now,
   };
 };

@@ -5,7 +5,7 @@
  * a token leaves (`answer.ts`) only after its rows and events are committed.
  */
 import { expireRequests } from '../access/end.ts';
-import { type Found, type FoundRequest, findRequest } from '../access/find-request.ts';
+import type { Found, FoundRequest } from '../access/find-request.ts';
 import { requestDigest } from '../access/request-digest.ts';
 import type { VerifiedWorkload } from '../identity/verified-workload.ts';
 import { checkTarget } from './check-target.ts';
@@ -65,7 +65,7 @@ const attemptExchange = async (
   const target = checkTarget(registry, agent, request);
   if (target.reason !== undefined) return refuseCaller(parts, caller, request, target.reason);
   const key = request.requestId ?? { kind: 'digest' as const, value: requestDigest(target.value.asked) };
-  const found = await findRequest(parts.database, key, target.value.asked);
+  const found = await parts.requests.find({ key, ...target.value.asked });
   if (found.registryRevision !== registry.revision || found.policyRevision !== policyRevision) return null;
   return answerFound(parts, { request, caller, target: target.value, key, policyRevision }, found);
 };

@@ -1,6 +1,6 @@
 /** Requests as exchanges open them, for the console to show. */
 import { sql } from 'kysely';
-import { openPending } from '../../src/access/open-request.ts';
+import { openRequests } from '../../src/access/open-request.ts';
 import { type Asked, termsDigest, termsOf } from '../../src/access/request-digest.ts';
 import type { VerifiedWorkload } from '../../src/identity/verified-workload.ts';
 import { newRequestId } from '../../src/ids.ts';
@@ -83,10 +83,9 @@ export const openRequest = async (
   const terms = termsOf(asked, decision, { justification, requestedSeconds: null });
   const requestId = newRequestId();
   const common = { requestId, agentId: agent.id, traceId: null };
-  const opened = await openPending(
-    database,
-    { agentId: agent.id, registryRevision: 1, policyRevision: POLICY_REVISION },
+  const [opened] = await openRequests(database, [
     {
+      on: { agentId: agent.id, registryRevision: 1, policyRevision: POLICY_REVISION },
       requestId,
       key: { kind: 'own', value: requestId.slice(5) },
       replaces: null,
@@ -97,6 +96,7 @@ export const openRequest = async (
       decision,
       terms,
       termsDigest: termsDigest(terms),
+      permitted: null,
       events: [
         {
           ...common,
@@ -124,8 +124,8 @@ export const openRequest = async (
         { ...common, name: 'request.opened', data: { state: 'pending', terms_digest: termsDigest(terms) } },
       ],
     },
-  );
-  if (opened === null) throw new Error('the request was not opened');
+  ]);
+  if (!opened) throw new Error('the request was not opened');
   return { requestId, termsDigest: termsDigest(terms) };
 };
 

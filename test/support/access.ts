@@ -1,7 +1,7 @@
 /** Rows that the state machine's tests start from: one agent, one policy revision, requests opened by the real statements. */
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
-import { openPending } from '../../src/access/open-request.ts';
+import { openRequests } from '../../src/access/open-request.ts';
 import { type Asked, termsDigest, termsOf } from '../../src/access/request-digest.ts';
 import type { Approver } from '../../src/access/vote.ts';
 import type { VerifiedWorkload } from '../../src/identity/verified-workload.ts';
@@ -83,20 +83,24 @@ export const openRequest = async (
   };
   const terms = termsOf(asked, decision, { justification: null, requestedSeconds: null });
   const digest = termsDigest(terms);
-  const open = await openPending(database, DECIDED_ON, {
-    requestId,
-    key: { kind: 'own', value: requestId.slice(5) },
-    replaces: null,
-    asked,
-    justification: null,
-    requestedSeconds: null,
-    workload: WORKLOAD,
-    decision,
-    terms,
-    termsDigest: digest,
-    events: [{ name: 'request.opened', requestId, agentId: AGENT, data: { state: 'pending' } }],
-  });
-  if (open === null) throw new Error('the request was not opened');
+  const [open] = await openRequests(database, [
+    {
+      on: DECIDED_ON,
+      requestId,
+      key: { kind: 'own', value: requestId.slice(5) },
+      replaces: null,
+      asked,
+      justification: null,
+      requestedSeconds: null,
+      workload: WORKLOAD,
+      decision,
+      terms,
+      termsDigest: digest,
+      permitted: null,
+      events: [{ name: 'request.opened', requestId, agentId: AGENT, data: { state: 'pending' } }],
+    },
+  ]);
+  if (!open) throw new Error('the request was not opened');
   return { requestId, termsDigest: digest };
 };
 
