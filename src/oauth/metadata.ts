@@ -17,6 +17,8 @@ export const authorizationServerMetadata = (issuer: string): Readonly<Record<str
   token_endpoint_auth_methods_supported: ['none'],
   subject_types_supported: ['public'],
   id_token_signing_alg_values_supported: ['ES256'],
+  // OpenID takes its absence for a yes.
+  request_uri_parameter_supported: false,
 });
 
 /** A body that never changes while the process runs, with its entity tag. */

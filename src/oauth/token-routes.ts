@@ -61,7 +61,8 @@ export const tokenRoutes = (options: TokenRoutesOptions): Router => {
 
   const router = new Router();
   router.post('/token', async (context) => {
-    context.set('Cache-Control', 'no-store');
+    // RFC 6749 section 5.1 wants both.
+    context.set({ 'Cache-Control': 'no-store', Pragma: 'no-cache' });
     const form = await readForm(context.req);
     if ('error' in form) {
       context.status = form.status;
