@@ -16,7 +16,9 @@ import { frontDoor } from './http/front-door.ts';
 import { listen } from './http/server.ts';
 import { createAssertionVerifier } from './identity/assertion-verifier.ts';
 import { createKeyCache } from './identity/key-cache.ts';
+import { openNonces } from './oauth/dpop-nonce.ts';
 import { metadataRoutes } from './oauth/metadata.ts';
+import { createKeyProver } from './oauth/prove-key.ts';
 import { tokenRoutes } from './oauth/token-routes.ts';
 import { tokenUseRoutes } from './oauth/token-use-routes.ts';
 import { createMetrics } from './operations/metrics.ts';
@@ -129,6 +131,8 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
   };
   const app = openApp(config.url, ...(config.consoleListen === null ? [config.consoleUrl] : []));
   const signingKey = () => keys.token;
+  const nonces =
+    config.dpopNonceSeconds === null ? null : openNonces(config.keyEncryptionKey, config.dpopNonceSeconds);
   app.use(metadataRoutes(config.url, [keys.token.publicJwk]).routes());
   app.use(
     tokenRoutes({
@@ -145,9 +149,11 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
         pace: coordination.pace,
         catchUp: follower.catchUp,
         signingKey,
+        proveKey: createKeyProver({ issuer: config.url, nonces, clock: systemClock }),
         clock: systemClock,
         observeDecision: metrics.observeDecision,
       },
+      nonces,
       logger,
       observe: metrics.observeExchange,
     }).routes(),

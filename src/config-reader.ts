@@ -107,6 +107,19 @@ export const parseKey = (text: string): Buffer => {
   return key;
 };
 
+/** Shorter is spent on the way, longer shows nothing that the proof's own time does not. */
+const NONCE_SECONDS = { min: 10, max: 3_600 } as const;
+
+/** Throws unless `text` is a number of seconds for which a nonce can be good. */
+export const parseNonceSeconds = (text: string): number => {
+  const seconds = Number(text);
+  if (!/^\d{1,4}$/.test(text) || seconds < NONCE_SECONDS.min || seconds > NONCE_SECONDS.max)
+    throw new Error(
+      `must be seconds, ${NONCE_SECONDS.min} to ${NONCE_SECONDS.max}; leave it out to demand no nonce`,
+    );
+  return seconds;
+};
+
 /** Throws unless `text` is a connection string of PostgreSQL. */
 export const parseDsn = (text: string): string => {
   if (!/^postgres(ql)?:\/\/./.test(text))

@@ -11,6 +11,7 @@ import {
   parseCertificate,
   parseDsn,
   parseKey,
+  parseNonceSeconds,
   parseRedisUrl,
   type Reader,
 } from './config-reader.ts';
@@ -52,6 +53,8 @@ export type Config = {
   readonly consoleListen: Address | null;
   /** 32 bytes. */
   readonly keyEncryptionKey: Buffer;
+  /** How long a nonce that proofs must carry is good, seconds; null: none is demanded. */
+  readonly dpopNonceSeconds: number | null;
   /** Addresses and CIDR networks whose forwarding headers count. */
   readonly trustedProxies: readonly string[];
   /** Null: nobody can sign in. */
@@ -203,6 +206,9 @@ export const loadConfig = (environment: Environment): Config => {
     entraCa,
     ...readConsole(reader, url),
     keyEncryptionKey: keyEncryptionKey ?? Buffer.alloc(0),
+    dpopNonceSeconds:
+      parsed('COUNTERSIGN_DPOP_NONCE_SECONDS', read('COUNTERSIGN_DPOP_NONCE_SECONDS'), parseNonceSeconds) ??
+      null,
     trustedProxies:
       parsed('COUNTERSIGN_TRUSTED_PROXIES', read('COUNTERSIGN_TRUSTED_PROXIES'), parseProxies) ?? [],
     signIn: readSignIn(reader, tenants, entraCa),

@@ -4,13 +4,15 @@
  * the same from outside (RFC 8693 section 2.2.2).
  */
 
-/** Error codes of RFC 6749 section 5.2, RFC 8628 section 3.5, RFC 8707 section 2 and RFC 9396 section 5. */
+/** Error codes of RFC 6749 section 5.2, RFC 8628 section 3.5, RFC 8707 section 2, RFC 9396 section 5 and RFC 9449. */
 export type OAuthError =
   | 'invalid_request'
   | 'invalid_client'
   | 'invalid_target'
   | 'invalid_scope'
   | 'invalid_authorization_details'
+  | 'invalid_dpop_proof'
+  | 'use_dpop_nonce'
   | 'access_denied'
   | 'expired_token';
 
@@ -79,7 +81,8 @@ const REASONS = {
   },
   request_id_reused: {
     error: 'invalid_request',
-    description: 'request_id was used with other parameters: choose a new one for another request',
+    description:
+      'request_id was used with other parameters or another proof key: choose a new one for another request',
   },
   justification_too_long: {
     error: 'invalid_request',
@@ -92,6 +95,44 @@ const REASONS = {
   authorization_details: {
     error: 'invalid_authorization_details',
     description: 'authorization_details must be a JSON array of objects of types that the API registers',
+  },
+  proof_malformed: {
+    error: 'invalid_dpop_proof',
+    description: 'send one DPoP header with one well-formed proof',
+  },
+  proof_type: { error: 'invalid_dpop_proof', description: 'the proof must be of type dpop+jwt' },
+  proof_algorithm: {
+    error: 'invalid_dpop_proof',
+    description: 'the proof must be signed by an algorithm of dpop_signing_alg_values_supported',
+  },
+  proof_key: {
+    error: 'invalid_dpop_proof',
+    description: 'the proof must embed a sound public key that fits its algorithm',
+  },
+  proof_signature: {
+    error: 'invalid_dpop_proof',
+    description: 'the proof is not signed by the key that it embeds',
+  },
+  proof_method: { error: 'invalid_dpop_proof', description: 'htm must be POST' },
+  proof_target: {
+    error: 'invalid_dpop_proof',
+    description: 'htu must be the token_endpoint of the metadata',
+  },
+  proof_time: {
+    error: 'invalid_dpop_proof',
+    description: 'iat must be the time of this request: make a proof for each, and check the clock',
+  },
+  proof_replayed: {
+    error: 'invalid_dpop_proof',
+    description: 'the proof was used before: make a new one for each request',
+  },
+  proof_nonce: {
+    error: 'use_dpop_nonce',
+    description: 'the proof must carry the nonce of the DPoP-Nonce header',
+  },
+  proof_required: {
+    error: 'invalid_dpop_proof',
+    description: 'this action needs a proof key: send a DPoP proof, of the same key at each repeat',
   },
   assertion_rejected: ASSERTION,
   agent_unknown: ASSERTION,

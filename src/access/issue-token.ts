@@ -8,15 +8,14 @@ import type { AuditEvent } from '../audit/event.ts';
 import type { Database, Statement } from '../storage/database.ts';
 import { type DecidedOn, GUARD, guardValues, tellFrom } from './guard.ts';
 import type { Minted } from './open-request.ts';
+import { spendFrom } from './used-proofs.ts';
 
 /** `exp`: whole seconds, within the grant. */
 const EXPIRES_AT = `least(date_trunc('second', now()) + make_interval(secs => least($12::integer, g.token_seconds)),
       date_trunc('second', g.approved_until))`;
 
 /** The last token a grant may mint takes the grant's end with it. */
-const MINT: Statement = {
-  name: 'mint-token',
-  text: `with ${GUARD}, moved as (
+const MINT = `with ${GUARD}, moved as (
   update grants g set current_jti = $10, state = 'active', tokens_left = g.tokens_left - 1,
     approved_until = case when g.tokens_left = 1 then ${EXPIRES_AT} else g.approved_until end
   from guard
@@ -34,7 +33,12 @@ const MINT: Statement = {
   select $10, moved.id, $11, 'ACTIVE', date_trunc('second', now()), moved.expires_at
   from moved left join rotated on true
   returning issued_at, expires_at
-), ${tellFrom('minted')} select issued_at, expires_at from minted`,
+), ${tellFrom('minted')}`;
+const MINTED = ' select issued_at, expires_at from minted';
+const MINT_TOKEN: Statement = { name: 'mint-token', text: `${MINT}${MINTED}` };
+const MINT_BOUND_TOKEN: Statement = {
+  name: 'mint-bound-token',
+  text: `${MINT}, ${spendFrom('minted', '$13')}${MINTED}`,
 };
 
 export type Minting = {
@@ -45,6 +49,8 @@ export type Minting = {
   readonly kid: string;
   /** Longest life that policy allows now, seconds; the grant's own limit and end apply besides. */
   readonly tokenSeconds: number;
+  /** Digest of the proof that is used for this, null without. */
+  readonly proof: string | null;
   readonly events: readonly AuditEvent[];
 };
 
@@ -54,37 +60,48 @@ export const mintToken = async (
   on: DecidedOn,
   minting: Minting,
 ): Promise<Minted | null> => {
-  const rows = await database.query<{ issued_at: Date; expires_at: Date }>(MINT, [
-    ...guardValues(on, minting.events, new Date()),
-    minting.grantId,
-    minting.seenJti,
-    minting.jti,
-    minting.kid,
-    minting.tokenSeconds,
-  ]);
+  const rows = await database.query<{ issued_at: Date; expires_at: Date }>(
+    minting.proof === null ? MINT_TOKEN : MINT_BOUND_TOKEN,
+    [
+      ...guardValues(on, minting.events, new Date()),
+      minting.grantId,
+      minting.seenJti,
+      minting.jti,
+      minting.kid,
+      minting.tokenSeconds,
+      ...(minting.proof === null ? [] : [minting.proof]),
+    ],
+  );
   return rows[0] === undefined ? null : { issuedAt: rows[0].issued_at, expiresAt: rows[0].expires_at };
 };
 
-const REDELIVER: Statement = {
-  name: 'redeliver-token',
-  text: `with ${GUARD}, live as (
+const REDELIVER = `with ${GUARD}, live as (
   select g.id from grants g, guard
   where g.id = $8 and g.agent_id = guard.id and g.current_jti = $9 and g.state = 'active' and g.approved_until > now()
   for share of g
-), ${tellFrom('live')} select id from live`,
+), ${tellFrom('live')}`;
+const LIVE = ' select id from live';
+const REDELIVER_TOKEN: Statement = { name: 'redeliver-token', text: `${REDELIVER}${LIVE}` };
+const REDELIVER_BOUND_TOKEN: Statement = {
+  name: 'redeliver-bound-token',
+  text: `${REDELIVER}, ${spendFrom('live', '$10')}${LIVE}`,
 };
 
 /** Records that the current credential is handed out once more. False: it is no longer current; read again. */
 export const redeliverToken = async (
   database: Database,
   on: DecidedOn,
-  delivery: { readonly grantId: string; readonly jti: string; readonly events: readonly AuditEvent[] },
+  delivery: Pick<Minting, 'grantId' | 'jti' | 'proof' | 'events'>,
 ): Promise<boolean> => {
-  const rows = await database.query<{ id: string }>(REDELIVER, [
-    ...guardValues(on, delivery.events, new Date()),
-    delivery.grantId,
-    delivery.jti,
-  ]);
+  const rows = await database.query<{ id: string }>(
+    delivery.proof === null ? REDELIVER_TOKEN : REDELIVER_BOUND_TOKEN,
+    [
+      ...guardValues(on, delivery.events, new Date()),
+      delivery.grantId,
+      delivery.jti,
+      ...(delivery.proof === null ? [] : [delivery.proof]),
+    ],
+  );
   return rows.length > 0;
 };
 

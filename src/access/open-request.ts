@@ -12,6 +12,7 @@ import type { Database, Statement } from '../storage/database.ts';
 import { type RequestKey, storedKey } from './find-request.ts';
 import type { DecidedOn } from './guard.ts';
 import type { Asked, Terms } from './request-digest.ts';
+import { spendFrom } from './used-proofs.ts';
 
 export type Opening = {
   readonly on: DecidedOn;
@@ -20,6 +21,8 @@ export type Opening = {
   /** The request the key stood for when it was read, which this one replaces; null if none. */
   readonly replaces: string | null;
   readonly asked: Asked;
+  /** Digest of the proof of `asked.proofKey` that is used for this, null without. */
+  readonly proof: string | null;
   readonly justification: string | null;
   readonly requestedSeconds: number | null;
   readonly workload: VerifiedWorkload;
@@ -41,15 +44,18 @@ export type Opened = { readonly expiresAt: Date; readonly token: Minted | null }
  * Each request has the guard of `guard.ts`. A token's times are whole seconds of the database's clock; its grant never
  * ends before it, and the first token counts against `max_tokens`.
  */
-const OPEN: Statement = {
-  name: 'open-requests',
+const openStatement = (
+  name: string,
+  proof: { readonly column: string; readonly spent: string },
+): Statement => ({
+  name,
   text: `
 with asked as materialized (
   select * from json_to_recordset($1::json) as asked (agent_id text, registry_revision bigint, policy_revision text,
     id text, key text, replaces text, audience text, scopes text[], authorization_details jsonb, proof_key text,
     request_digest text, justification text, requested_seconds integer, workload jsonb, decision jsonb, terms jsonb,
     terms_digest text, quorum smallint, open_seconds integer, grant_id text, token_seconds integer, max_tokens integer,
-    jti text, kid text)
+    jti text, kid text${proof.column})
 ), guard as (
   select asked.* from asked join agents a on a.id = asked.agent_id cross join in_force f
   where a.enabled and a.revision <= asked.registry_revision
@@ -92,10 +98,16 @@ with asked as materialized (
   from opened join unnest($2::text[], $3::text[], $4::text[], $5::bytea[])
     with ordinality as event (name, request_id, agent_id, body, position) on event.request_id = opened.id
   order by event.position
-)
+)${proof.spent}
 select opened.id, opened.expires_at, minted.issued_at as token_issued_at, minted.expires_at as token_expires_at
 from opened left join granted on granted.request_id = opened.id left join minted on minted.jti = granted.current_jti`,
-};
+});
+
+const OPEN = openStatement('open-requests', { column: '', spent: '' });
+const OPEN_PROVEN = openStatement('open-proven-requests', {
+  column: ', proof text',
+  spent: `, ${spendFrom('opened join asked a on a.id = opened.id', 'a.proof')}`,
+});
 
 const rowOf = ({ on, asked, terms, permitted, ...opening }: Opening) => ({
   agent_id: on.agentId,
@@ -122,6 +134,7 @@ const rowOf = ({ on, asked, terms, permitted, ...opening }: Opening) => ({
   max_tokens: terms.max_tokens,
   jti: permitted?.jti,
   kid: permitted?.kid,
+  proof: opening.proof ?? undefined,
 });
 
 type OpenedRow = {
@@ -140,8 +153,9 @@ const openedOf = (row: OpenedRow): Opened => ({
 });
 
 /**
- * Opens requests, each with a key of its own among them. Null for one that was not opened: somebody else was faster,
- * a denial holds, the agent is disabled or the revisions moved; read again.
+ * Opens requests, each with a key of its own among them and all with proofs or none. Null for one that was not opened:
+ * somebody else was faster, a denial holds, the agent is disabled or the revisions moved; read again. Throws what
+ * `isReplay` recognizes if a proof was used before: then none was opened.
  */
 export const openRequests = async (
   database: Database,
@@ -151,7 +165,8 @@ export const openRequests = async (
     openings.flatMap(({ events }) => events),
     new Date(),
   );
-  const rows = await database.query<OpenedRow>(OPEN, [
+  const proven = openings.some(({ proof }) => proof !== null);
+  const rows = await database.query<OpenedRow>(proven ? OPEN_PROVEN : OPEN, [
     JSON.stringify(openings.map(rowOf)),
     names,
     requestIds,

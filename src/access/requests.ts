@@ -1,6 +1,6 @@
 /** Finding and opening access requests, those of one moment together: what an exchange reads and writes. */
 import type { Database } from '../storage/database.ts';
-import { grouped } from '../storage/grouped.ts';
+import { type Grouping, grouped } from '../storage/grouped.ts';
 import { type Found, findRequests, type Search, storedKey } from './find-request.ts';
 import { type Opened, type Opening, openRequests } from './open-request.ts';
 
@@ -11,10 +11,16 @@ export type Requests = {
   readonly open: (opening: Opening) => Promise<Opened | null>;
 };
 
-export const accessRequests = (database: Database): Requests => ({
-  find: grouped({ run: (searches) => findRequests(database, searches) }),
-  open: grouped({
+/** Those with proofs keep to themselves: a proof that is used again costs its group a second run. */
+export const accessRequests = (database: Database): Requests => {
+  const opening: Grouping<Opening, Opened | null> = {
     run: (openings) => openRequests(database, openings),
     keyOf: ({ on, key }) => `${on.agentId} ${storedKey(key)}`,
-  }),
-});
+  };
+  const open = grouped(opening);
+  const openProven = grouped(opening);
+  return {
+    find: grouped({ run: (searches) => findRequests(database, searches) }),
+    open: (request) => (request.proof === null ? open : openProven)(request),
+  };
+};

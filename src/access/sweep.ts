@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import type { Database } from '../storage/database.ts';
 import { expireGrants, expireRequests, lapseGrants } from './end.ts';
+import { forgetProofs } from './used-proofs.ts';
 
 /** How often a replica looks; late by that much is only late in the lists and the trail. */
 const SWEEP_INTERVAL_MS = 1_000;
@@ -33,8 +34,9 @@ const findDue = async (database: Database): Promise<Due[]> => {
 
 const ENDERS = { request: expireRequests, expired: expireGrants, lapsed: lapseGrants } as const;
 
-/** Ends everything that is due now. Returns how many rows this call moved. */
+/** Ends everything that is due now, and forgets used proofs. Returns how many rows this call moved. */
 export const sweep = async (database: Database): Promise<number> => {
+  await forgetProofs(database.db);
   const due = await findDue(database);
   let moved = 0;
   for (const kind of ['request', 'expired', 'lapsed'] as const) {

@@ -76,6 +76,7 @@ const questionOf = (registry: Registry, question: Question): Asked | { readonly 
     justification: null,
     requestedSeconds: null,
     authorizationDetails: [],
+    proofKey: null,
   });
   if (value === undefined) return { reason };
   const { audience, environment, sensitivity } = value.resource;

@@ -31,7 +31,7 @@ const answerIssued = (parts: AnswerParts, outcome: Issued): Answer => ({
       ...outcome,
     }),
     issued_token_type: outcome.issuedTokenType,
-    token_type: 'Bearer',
+    token_type: outcome.proofKey === null ? 'Bearer' : 'DPoP',
     expires_in: Math.max(0, Math.floor((outcome.expiresAt.getTime() - outcome.now.getTime()) / 1000)),
     scope: outcome.scopes.join(' '),
     request_id: outcome.requestId,

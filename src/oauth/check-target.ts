@@ -6,7 +6,11 @@ import type { Checked, ExchangeRequest } from './exchange-request.ts';
 export type Target = { readonly resource: Resource; readonly asked: Asked };
 
 /** The API and the scopes after defaults, within the API's scopes and the agent's ceiling; or the reason against. */
-export const checkTarget = (registry: Registry, agent: Agent, request: ExchangeRequest): Checked<Target> => {
+export const checkTarget = (
+  registry: Registry,
+  agent: Agent,
+  request: ExchangeRequest & { readonly proofKey: string | null },
+): Checked<Target> => {
   const resource = registry.resources.get(request.audience);
   const ceiling = agent.ceiling.get(request.audience);
   if (resource === undefined || !resource.enabled || ceiling === undefined)
@@ -30,7 +34,7 @@ export const checkTarget = (registry: Registry, agent: Agent, request: ExchangeR
         audience: resource.audience,
         scopes,
         authorizationDetails: request.authorizationDetails,
-        proofKey: null,
+        proofKey: request.proofKey,
       },
     },
   };

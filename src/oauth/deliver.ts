@@ -124,6 +124,7 @@ const issued = (
   scopes: request.terms.scopes,
   authorizationDetails: request.terms.authorization_details,
   issuedTokenType: exchange.request.issuedTokenType,
+  proofKey: exchange.target.asked.proofKey,
   jti: token.jti,
   issuedAt: token.issuedAt,
   expiresAt: token.expiresAt,
@@ -141,6 +142,7 @@ const redeliver = async (
   const delivered = await redeliverToken(parts.database, decidedOn(delivery.exchange), {
     grantId,
     jti,
+    proof: delivery.exchange.proven?.proofDigest ?? null,
     events: deliveryEvents(delivery, decision, [['token.redelivered', { jti, grant_id: grantId }]]),
   });
   return delivered ? issued(delivery, current) : null;
@@ -164,6 +166,7 @@ const mint = async (
     jti,
     kid,
     tokenSeconds,
+    proof: delivery.exchange.proven?.proofDigest ?? null,
     events: deliveryEvents(delivery, decision, [
       ...rotation,
       ['token.issued', { jti, grant_id: grant.id, kid, token_seconds: tokenSeconds }],

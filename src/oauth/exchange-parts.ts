@@ -13,6 +13,7 @@ import type { Database } from '../storage/database.ts';
 import type { SigningKey } from '../tokens/signing-keys.ts';
 import type { Target } from './check-target.ts';
 import type { ExchangeRequest } from './exchange-request.ts';
+import type { ProveKey, ProvenKey } from './prove-key.ts';
 
 export type ExchangeParts = {
   readonly database: Database;
@@ -26,6 +27,7 @@ export type ExchangeParts = {
   /** Loads the revisions that are in force now; called when a read or a write found others. */
   readonly catchUp: () => Promise<void>;
   readonly signingKey: () => SigningKey;
+  readonly proveKey: ProveKey;
   readonly clock: Clock;
   /** Observes each decision's own time, seconds. */
   readonly observeDecision: (decision: string, seconds: number) => void;
@@ -36,6 +38,8 @@ export type ExchangeCall = {
   readonly form: Form;
   /** The Authorization header as it was sent, if any. */
   readonly authorization: string | undefined;
+  /** The value of each `DPoP` header. */
+  readonly proofs: readonly string[];
   /** The client's address, for the trail of rejected strangers. */
   readonly address: string;
   readonly traceId: string;
@@ -46,6 +50,8 @@ export type Exchange = {
   readonly request: ExchangeRequest;
   readonly caller: Caller;
   readonly target: Target;
+  /** The key that the caller proved to hold, with the proof; null for a bearer. */
+  readonly proven: ProvenKey | null;
   /** By what its access request is found. */
   readonly key: RequestKey;
   /** The bundle in force when the attempt began. */

@@ -1,13 +1,14 @@
 /** What clients and APIs discover: RFC 8414 and OpenID metadata, the same facts under both names, and the JWKS. */
 import { createHash } from 'node:crypto';
 import Router from '@koa/router';
+import { PROOF_ALGORITHMS } from '../proof/proof-key.ts';
 import type { PublicJwk } from '../tokens/signing-keys.ts';
 import { TOKEN_EXCHANGE } from './token-endpoint.ts';
 
 /** Metadata and keys change rarely and are announced before use: APIs may keep them this long. */
 const MAX_AGE_SECONDS = 300;
 
-/** RFC 8414 section 2. Every URL is built on the configured issuer, never on a request. */
+/** RFC 8414 section 2, RFC 9449 section 5.1. Every URL is built on the configured issuer, never on a request. */
 export const authorizationServerMetadata = (issuer: string): Readonly<Record<string, unknown>> => ({
   issuer,
   token_endpoint: `${issuer}/token`,
@@ -15,6 +16,7 @@ export const authorizationServerMetadata = (issuer: string): Readonly<Record<str
   grant_types_supported: [TOKEN_EXCHANGE],
   response_types_supported: ['none'],
   token_endpoint_auth_methods_supported: ['none'],
+  dpop_signing_alg_values_supported: PROOF_ALGORITHMS,
   subject_types_supported: ['public'],
   id_token_signing_alg_values_supported: ['ES256'],
   // OpenID takes its absence for a yes.

@@ -4,7 +4,7 @@ import { requestDigest, termsDigest, termsOf } from '../access/request-digest.ts
 import type { AuditEvent, JsonObject } from '../audit/event.ts';
 import { newGrantId, newRequestId, newTokenId } from '../ids.ts';
 import type { Decision } from '../policy/decision.ts';
-import { decide, decisionEvent } from './decide.ts';
+import { decide, decisionEvent, isKeyMissing } from './decide.ts';
 import type { Exchange, ExchangeParts } from './exchange-parts.ts';
 import { callerEvents } from './identify-agent.ts';
 import { type Outcome, type Refused, refused } from './outcome.ts';
@@ -40,7 +40,7 @@ export const denied = async (
 const open = async (parts: ExchangeParts, exchange: Exchange, found: Found): Promise<Outcome | null> => {
   const { key } = exchange;
   const decision = await decide(parts, exchange, found.now);
-  if (decision.decision === 'deny') return refuseByPolicy(parts, exchange, decision);
+  if (decision.decision === 'deny') return refuseByPolicy(parts, exchange, { decision, now: found.now });
   if (key.kind === 'broker') return refused('grant_over', key.value);
   const { asked } = exchange.target;
   const { caller, request } = exchange;
@@ -66,6 +66,7 @@ const open = async (parts: ExchangeParts, exchange: Exchange, found: Found): Pro
       request_digest: terms.request_digest,
       terms_digest: signed,
       ...(key.kind === 'own' && { key: key.value }),
+      ...(asked.proofKey !== null && { proof_key: asked.proofKey }),
     }),
   ];
   if (permitted !== null) {
@@ -92,6 +93,7 @@ const open = async (parts: ExchangeParts, exchange: Exchange, found: Found): Pro
     key: { kind: key.kind, value: key.value },
     replaces: found.request?.id ?? null,
     asked,
+    proof: exchange.proven?.proofDigest ?? null,
     justification: request.justification,
     requestedSeconds: request.requestedSeconds,
     workload: caller.workload,
@@ -120,23 +122,30 @@ const open = async (parts: ExchangeParts, exchange: Exchange, found: Found): Pro
     scopes: asked.scopes,
     authorizationDetails: asked.authorizationDetails,
     issuedTokenType: request.issuedTokenType,
+    proofKey: asked.proofKey,
     jti: permitted.jti,
     ...opened.token,
     now: found.now,
   };
 };
 
-/** Policy says no: decided anew each time, no request is opened, equal refusals of a minute are counted in one. */
+/**
+ * Policy says no: decided anew each time, no request is opened, equal refusals of a minute are counted in one. Where
+ * only a proof key was missing the client is told so, since it can mend that.
+ */
 const refuseByPolicy = async (
   parts: ExchangeParts,
   exchange: Exchange,
-  decision: Decision,
+  denial: { readonly decision: Decision; readonly now: Date },
 ): Promise<Refused> => {
+  const { decision, now } = denial;
   const requestId = newRequestId();
   const digest = requestDigest(exchange.target.asked);
   const told = await parts.refusals.tell(`policy ${digest} ${decision.rule} ${decision.bundleRevision}`, [
     ...callerEvents(exchange.caller, requestId),
     decisionEvent(exchange, decision, requestId),
   ]);
-  return refused('denied_by_policy', told, decision.publicReason);
+  return (await isKeyMissing(parts, exchange, now))
+    ? refused('proof_required', told)
+    : refused('denied_by_policy', told, decision.publicReason);
 };

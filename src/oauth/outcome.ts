@@ -10,6 +10,8 @@ export type Issued = {
   readonly scopes: readonly string[];
   readonly authorizationDetails: readonly Readonly<Record<string, unknown>>[];
   readonly issuedTokenType: string;
+  /** Thumbprint of the key that the request was opened with, null for a bearer token. */
+  readonly proofKey: string | null;
   readonly jti: string;
   readonly issuedAt: Date;
   readonly expiresAt: Date;

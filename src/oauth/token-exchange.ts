@@ -7,14 +7,16 @@
 import { expireRequests } from '../access/end.ts';
 import type { Found, FoundRequest } from '../access/find-request.ts';
 import { requestDigest } from '../access/request-digest.ts';
+import { isReplay, spendProof } from '../access/used-proofs.ts';
 import type { VerifiedWorkload } from '../identity/verified-workload.ts';
 import { checkTarget } from './check-target.ts';
 import { deliver } from './deliver.ts';
 import type { Exchange, ExchangeCall, ExchangeParts } from './exchange-parts.ts';
-import { type ExchangeRequest, parseExchangeRequest } from './exchange-request.ts';
+import { type Checked, type ExchangeRequest, parseExchangeRequest } from './exchange-request.ts';
 import { mapAgent, refuseCaller, verifyCaller } from './identify-agent.ts';
 import { denied, openUnlessDenied } from './open.ts';
 import { type Outcome, refused } from './outcome.ts';
+import type { ProvenKey } from './prove-key.ts';
 
 /** A race is lost to somebody who won it; more losses in a row than this mean that something else is wrong. */
 const ATTEMPTS = 8;
@@ -30,8 +32,9 @@ export const exchange = async (parts: ExchangeParts, call: ExchangeCall): Promis
   if (parsed.reason !== undefined) return refused(parsed.reason, null);
   const workload = await verifyCaller(parts, call, parsed.value);
   if ('kind' in workload) return workload;
+  const asking = { request: parsed.value, workload, proven: parts.proveKey(call.proofs) };
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-    const outcome = await attemptExchange(parts, call, parsed.value, workload);
+    const outcome = await attemptExchange(parts, call, asking);
     if (outcome !== null) return outcome;
     await catchUp(parts);
   }
@@ -47,11 +50,17 @@ const catchUp = async (parts: ExchangeParts): Promise<void> => {
   }
 };
 
+/** What does not change from one attempt to the next. */
+type Asking = {
+  readonly request: ExchangeRequest;
+  readonly workload: VerifiedWorkload;
+  readonly proven: Checked<ProvenKey | null>;
+};
+
 const attemptExchange = async (
   parts: ExchangeParts,
   call: ExchangeCall,
-  request: ExchangeRequest,
-  workload: VerifiedWorkload,
+  { request, workload, proven }: Asking,
 ): Promise<Outcome | null> => {
   const registry = parts.registry();
   const policyRevision = parts.policy.revision();
@@ -62,12 +71,20 @@ const attemptExchange = async (
   if (request.claimedClientId !== null && request.claimedClientId !== agent.id)
     return refuseCaller(parts, caller, request, 'client_id_mismatch');
   if (!agent.enabled) return refuseCaller(parts, caller, request, 'agent_disabled');
-  const target = checkTarget(registry, agent, request);
+  if (proven.reason !== undefined) return refuseCaller(parts, caller, request, proven.reason);
+  const proofKey = proven.value?.thumbprint ?? null;
+  const target = checkTarget(registry, agent, { ...request, proofKey });
   if (target.reason !== undefined) return refuseCaller(parts, caller, request, target.reason);
   const key = request.requestId ?? { kind: 'digest' as const, value: requestDigest(target.value.asked) };
   const found = await parts.requests.find({ key, ...target.value.asked });
   if (found.registryRevision !== registry.revision || found.policyRevision !== policyRevision) return null;
-  return answerFound(parts, { request, caller, target: target.value, key, policyRevision }, found);
+  const exchange = { request, caller, proven: proven.value, target: target.value, key, policyRevision };
+  try {
+    return await answerFound(parts, exchange, found);
+  } catch (error) {
+    if (!isReplay(error)) throw error;
+    return refuseCaller(parts, caller, request, 'proof_replayed');
+  }
 };
 
 /**
@@ -121,6 +138,8 @@ const answerPending = async (
     return null;
   }
   const pace = await parts.pace(`${request.id} ${exchange.caller.workload.assertionId}`, false);
+  // Where nothing else is written a proof costs a write of its own, so only a repeat that keeps the pace is worth one.
+  if (exchange.proven !== null && !pace.early) await spendProof(parts.database, exchange.proven.proofDigest);
   return {
     kind: 'pending',
     requestId: request.id,

@@ -6,6 +6,7 @@ import { readForm } from '../http/form.ts';
 import { traceIdOf } from '../http/trace-id.ts';
 import { retryAfterSecondsOf } from '../http/unavailable.ts';
 import { type AnswerParts, answerOf } from './answer.ts';
+import type { Nonces } from './dpop-nonce.ts';
 import type { ExchangeCall, ExchangeParts } from './exchange-parts.ts';
 import type { Outcome } from './outcome.ts';
 import { createTokenEndpoint } from './token-endpoint.ts';
@@ -13,6 +14,8 @@ import { exchange } from './token-exchange.ts';
 
 export type TokenRoutesOptions = AnswerParts & {
   readonly exchange: ExchangeParts;
+  /** Handed out with answers to proofs, null where none are demanded. */
+  readonly nonces: Nonces | null;
   readonly logger: Logger;
   /** Observes each exchange: its outcome and its duration in seconds. */
   readonly observe: (outcome: string, seconds: number) => void;
@@ -41,6 +44,8 @@ export const tokenRoutes = (options: TokenRoutesOptions): Router => {
         label = labelOf(outcome);
         context.status = status;
         context.set(headers);
+        if (options.nonces !== null && (call.proofs.length > 0 || label === 'proof_required'))
+          context.set('DPoP-Nonce', options.nonces.issue(options.exchange.clock()));
         context.body = body;
       } catch (error) {
         const seconds = retryAfterSecondsOf(error);
@@ -73,6 +78,7 @@ export const tokenRoutes = (options: TokenRoutesOptions): Router => {
     calls.set(context.req, {
       form,
       authorization: context.req.headers.authorization,
+      proofs: context.req.headers.dpop === undefined ? [] : (context.req.headersDistinct.dpop ?? []),
       address: context.state.clientAddress,
       traceId: traceIdOf(context.get('traceparent')),
     });

@@ -18,6 +18,7 @@ const PRIVILEGES: Readonly<Record<keyof Tables, string>> = {
   denials: 'select, insert, update',
   grants: 'select, insert, update',
   tokens: 'select, insert, update',
+  used_proofs: 'select, insert, delete',
   token_uses: 'select, insert',
   audit_events: 'select, insert',
   people: 'select, insert, update',

@@ -120,6 +120,10 @@ export type Tables = {
     expires_at: Date;
     successor_jti: string | null;
   };
+  used_proofs: {
+    digest: string;
+    used_at: Generated<Date>;
+  };
   token_uses: {
     audience: string;
     event_id: string;

@@ -15,6 +15,8 @@ export type AccessTokenClaims = {
   readonly requestId: string;
   readonly environment: Environment;
   readonly authorizationDetails: AuthorizationDetails;
+  /** `cnf.jkt` (RFC 9449 section 6.1): the one key that may use the token, null if any bearer may. */
+  readonly proofKey: string | null;
 };
 
 const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
@@ -35,6 +37,7 @@ export const signAccessToken = (key: SigningKey, claims: AccessTokenClaims): str
     txn: claims.requestId,
     env: claims.environment,
     ...(claims.authorizationDetails.length > 0 && { authorization_details: claims.authorizationDetails }),
+    ...(claims.proofKey !== null && { cnf: { jkt: claims.proofKey } }),
   });
   const signed = `${header}.${payload}`;
   return `${signed}.${key.sign(signed).toString('base64url')}`;

@@ -51,6 +51,7 @@ const mint = (grant: Grant, seenJti: string | null, on = DECIDED_ON) => {
     jti,
     kid: 'kid',
     tokenSeconds: 45,
+    proof: null,
     events: [{ name: 'token.issued', requestId: grant.requestId, agentId: AGENT, data: { jti } }],
   }).then((minted) => (minted === null ? null : { jti, ...minted }));
 };
@@ -161,6 +162,7 @@ describe('delivering again', () => {
       redeliverToken(database, DECIDED_ON, {
         grantId: grant.grantId,
         jti,
+        proof: null,
         events: [{ name: 'token.redelivered', requestId: grant.requestId, data: { jti } }],
       });
     expect(await again(first?.jti ?? '')).toBe(true);

@@ -3,21 +3,18 @@ import { sql } from 'kysely';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Opening } from '../../src/access/open-request.ts';
-import { type Asked, termsDigest, termsOf } from '../../src/access/request-digest.ts';
 import { accessRequests, type Requests } from '../../src/access/requests.ts';
 import { castVote } from '../../src/access/vote.ts';
-import { newGrantId, newRequestId, newTokenId } from '../../src/ids.ts';
 import { type Database, openDatabase } from '../../src/storage/database.ts';
 import {
   AGENT,
   AUDIENCE,
   approver,
-  DECIDED_ON,
   decisionWith,
   freshScope,
+  opening,
   openRequest,
   seed,
-  WORKLOAD,
 } from '../support/access.ts';
 import { createDatabase } from '../support/database.ts';
 import { checkPromises } from '../support/promises.ts';
@@ -43,48 +40,6 @@ afterAll(async () => {
   await database.close();
   await fresh.drop();
 });
-
-const permit = { ...decisionWith({}), decision: 'permit' as const, approval: null };
-
-const opening = (changes: {
-  readonly key?: string;
-  readonly agentId?: string;
-  readonly scopes?: readonly string[];
-  readonly decision?: Opening['decision'];
-  readonly replaces?: string;
-  readonly policyRevision?: string;
-}): Opening => {
-  const { agentId = AGENT, scopes = [freshScope()], decision = permit } = changes;
-  const requestId = newRequestId();
-  const asked: Asked = { agentId, audience: AUDIENCE, scopes, authorizationDetails: [], proofKey: null };
-  const terms = termsOf(asked, decision, { justification: null, requestedSeconds: null });
-  const permitted =
-    decision.decision === 'permit' ? { grantId: newGrantId(), jti: newTokenId(), kid: 'kid' } : null;
-  const event = { requestId, agentId };
-  return {
-    on: { ...DECIDED_ON, agentId, policyRevision: changes.policyRevision ?? DECIDED_ON.policyRevision },
-    requestId,
-    key: { kind: 'own', value: changes.key ?? requestId },
-    replaces: changes.replaces ?? null,
-    asked,
-    justification: null,
-    requestedSeconds: null,
-    workload: WORKLOAD,
-    decision,
-    terms,
-    termsDigest: termsDigest(terms),
-    permitted,
-    events: [
-      { ...event, name: 'request.opened', data: {} },
-      ...(permitted === null
-        ? []
-        : [
-            { ...event, name: 'grant.opened' as const, data: {} },
-            { ...event, name: 'token.issued' as const, data: { jti: permitted.jti } },
-          ]),
-    ],
-  };
-};
 
 const openAll = (openings: readonly Opening[]) => Promise.all(openings.map(requests.open));
 

@@ -25,6 +25,7 @@ describe.each(DOCUMENTS)('%s', (path) => {
       grant_types_supported: [TOKEN_EXCHANGE],
       response_types_supported: ['none'],
       token_endpoint_auth_methods_supported: ['none'],
+      dpop_signing_alg_values_supported: ['ES256', 'Ed25519', 'EdDSA', 'RS256'],
       subject_types_supported: ['public'],
       id_token_signing_alg_values_supported: ['ES256'],
       request_uri_parameter_supported: false,

@@ -90,6 +90,7 @@ export const openRequest = async (
       key: { kind: 'own', value: requestId.slice(5) },
       replaces: null,
       asked,
+      proof: null,
       justification,
       requestedSeconds: null,
       workload: workloadOf(agent.workload),

@@ -1,11 +1,11 @@
 /** Rows that the state machine's tests start from: one agent, one policy revision, requests opened by the real statements. */
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
-import { openRequests } from '../../src/access/open-request.ts';
+import { type Opening, openRequests } from '../../src/access/open-request.ts';
 import { type Asked, termsDigest, termsOf } from '../../src/access/request-digest.ts';
 import type { Approver } from '../../src/access/vote.ts';
 import type { VerifiedWorkload } from '../../src/identity/verified-workload.ts';
-import { newRequestId } from '../../src/ids.ts';
+import { newGrantId, newRequestId, newTokenId } from '../../src/ids.ts';
 import type { ApprovalTerms, Decision } from '../../src/policy/decision.ts';
 import type { Database } from '../../src/storage/database.ts';
 
@@ -90,6 +90,7 @@ export const openRequest = async (
       key: { kind: 'own', value: requestId.slice(5) },
       replaces: null,
       asked,
+      proof: null,
       justification: null,
       requestedSeconds: null,
       workload: WORKLOAD,
@@ -112,3 +113,48 @@ export const approver = (changes: Partial<Approver> = {}): Approver => ({
   signedInAt: new Date(),
   ...changes,
 });
+
+const permit = { ...decisionWith({}), decision: 'permit' as const, approval: null };
+
+/** A request that policy permits, under a key of its own unless the test names one. */
+export const opening = (changes: {
+  readonly key?: string;
+  readonly agentId?: string;
+  readonly scopes?: readonly string[];
+  readonly decision?: Opening['decision'];
+  readonly replaces?: string;
+  readonly policyRevision?: string;
+  readonly proof?: string;
+}): Opening => {
+  const { agentId = AGENT, scopes = [freshScope()], decision = permit } = changes;
+  const requestId = newRequestId();
+  const asked: Asked = { agentId, audience: AUDIENCE, scopes, authorizationDetails: [], proofKey: null };
+  const terms = termsOf(asked, decision, { justification: null, requestedSeconds: null });
+  const permitted =
+    decision.decision === 'permit' ? { grantId: newGrantId(), jti: newTokenId(), kid: 'kid' } : null;
+  const event = { requestId, agentId };
+  return {
+    on: { ...DECIDED_ON, agentId, policyRevision: changes.policyRevision ?? DECIDED_ON.policyRevision },
+    requestId,
+    key: { kind: 'own', value: changes.key ?? requestId },
+    replaces: changes.replaces ?? null,
+    asked,
+    proof: changes.proof ?? null,
+    justification: null,
+    requestedSeconds: null,
+    workload: WORKLOAD,
+    decision,
+    terms,
+    termsDigest: termsDigest(terms),
+    permitted,
+    events: [
+      { ...event, name: 'request.opened', data: {} },
+      ...(permitted === null
+        ? []
+        : [
+            { ...event, name: 'grant.opened' as const, data: {} },
+            { ...event, name: 'token.issued' as const, data: { jti: permitted.jti } },
+          ]),
+    ],
+  };
+};

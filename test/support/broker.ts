@@ -50,7 +50,7 @@ export type TestWorld = {
   /** One exchange, at the first broker unless another one's port is given. */
   readonly exchange: (
     parameters: Readonly<Record<string, string | undefined>>,
-    options?: { readonly port?: number; readonly headers?: Readonly<Record<string, string>> },
+    options?: { readonly port?: number; readonly headers?: Readonly<Record<string, string | string[]>> },
   ) => Promise<Answer>;
   /** Posts bytes as they are to a path. */
   readonly post: (path: string, body: string, headers?: Readonly<Record<string, string>>) => Promise<Answer>;
@@ -144,7 +144,7 @@ export const startWorld = async (
   const send = async (
     port: number | undefined,
     path: string,
-    init: { method: string; body?: string; headers?: Readonly<Record<string, string>> },
+    init: { method: string; body?: string; headers?: Readonly<Record<string, string | string[]>> },
   ): Promise<Answer> => {
     const { request } = await import('node:http');
     return new Promise((resolve, reject) => {
