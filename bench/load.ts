@@ -5,13 +5,15 @@ import { Agent, request } from 'node:http';
 export const quantile = (values: readonly number[], q: number): number =>
   values.toSorted((a, b) => a - b)[Math.floor(q * (values.length - 1))] ?? Number.NaN;
 
+/** One request: its form, and its `DPoP` header if it has one. */
+export type Call = { readonly form: string; readonly proof: string | null };
+
 export type Load = {
   readonly url: string;
   readonly connections: number;
   /** How many requests in all. */
   readonly count: number;
-  /** The form of the i-th request. */
-  readonly form: (index: number) => string;
+  readonly call: (index: number) => Call;
 };
 
 export type LoadResult = {
@@ -21,7 +23,7 @@ export type LoadResult = {
   readonly p99: number;
 };
 
-const post = (agent: Agent, url: string, form: string): Promise<void> =>
+const post = (agent: Agent, url: string, { form, proof }: Call): Promise<void> =>
   new Promise((resolve, reject) => {
     const sent = request(
       url,
@@ -31,6 +33,7 @@ const post = (agent: Agent, url: string, form: string): Promise<void> =>
         headers: {
           'content-type': 'application/x-www-form-urlencoded',
           'content-length': Buffer.byteLength(form),
+          ...(proof !== null && { dpop: proof }),
         },
       },
       (response) => {
@@ -51,14 +54,14 @@ const post = (agent: Agent, url: string, form: string): Promise<void> =>
 const isLostRace = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && (error.code === 'ECONNRESET' || error.code === 'EPIPE');
 
-const postOnce = (agent: Agent, url: string, form: string): Promise<void> =>
-  post(agent, url, form).catch((error: unknown) => {
+const postOnce = (agent: Agent, url: string, call: Call): Promise<void> =>
+  post(agent, url, call).catch((error: unknown) => {
     if (!isLostRace(error)) throw error;
-    return post(agent, url, form);
+    return post(agent, url, call);
   });
 
 /** Sends the whole load; any answer but 200 ends it. */
-export const runLoad = async ({ url, connections, count, form }: Load): Promise<LoadResult> => {
+export const runLoad = async ({ url, connections, count, call }: Load): Promise<LoadResult> => {
   const agent = new Agent({ keepAlive: true, maxSockets: connections });
   const times: number[] = [];
   let next = 0;
@@ -68,7 +71,7 @@ export const runLoad = async ({ url, connections, count, form }: Load): Promise<
       const index = next;
       next += 1;
       const sent = performance.now();
-      await postOnce(agent, url, form(index));
+      await postOnce(agent, url, call(index));
       times.push(performance.now() - sent);
     }
   };

@@ -5,6 +5,7 @@
  */
 import { parseArgs } from 'node:util';
 import { measureDecisions } from './decisions.ts';
+import { openProofKeys } from './proofs.ts';
 import { renderReport } from './report.ts';
 import { type Figures, measureRounds, openExchanges, warmUp } from './rounds.ts';
 import { startBaseline } from './servers.ts';
@@ -15,6 +16,7 @@ const HELP = `Usage: npm run bench -- [options]
   --count N          requests of each kind at each number of connections (12000)
   --connections LIST keep-alive connections, comma-separated (8,32)
   --rounds N         interleaved rounds that share the count (3)
+  --dpop             also measure exchanges with a proof of possession each
   --json             print the figures as JSON
 `;
 
@@ -32,6 +34,7 @@ const readOptions = () => {
       count: { type: 'string', default: '12000' },
       connections: { type: 'string', default: '8,32' },
       rounds: { type: 'string', default: '3' },
+      dpop: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -41,6 +44,7 @@ const readOptions = () => {
     connections: values.connections.split(',').map((text) => positive('connections', text)),
     rounds,
     perRound: Math.ceil(positive('count', values.count) / rounds),
+    dpop: values.dpop,
     json: values.json,
     help: values.help,
   };
@@ -52,6 +56,7 @@ const run = async ({
   connections,
   rounds,
   perRound,
+  dpop,
   json,
 }: ReturnType<typeof readOptions>): Promise<void> => {
   await using parts = new AsyncDisposableStack();
@@ -62,7 +67,12 @@ const run = async ({
   tell('asking policy alone');
   const decision = await measureDecisions(surroundings.bundle, surroundings.tenant);
 
-  const subjects = { baseline, surroundings, exchanges: openExchanges(surroundings) };
+  const subjects = {
+    baseline,
+    surroundings,
+    exchanges: openExchanges(surroundings),
+    prove: dpop ? openProofKeys(surroundings.broker.tokenUrl) : null,
+  };
   tell('warming up');
   await warmUp(subjects, Math.min(WARM_UP, perRound * rounds), Math.max(...connections));
   const loads: Figures[] = [];

@@ -1,7 +1,7 @@
 /** The figures of a run as a person reads them. */
 import type { DecisionTimes } from './decisions.ts';
 import { AGENTS, RULES } from './estate.ts';
-import type { Figures } from './rounds.ts';
+import type { ExchangeFigures, Figures } from './rounds.ts';
 
 export type Report = {
   /** By number of connections, in the order of the run. */
@@ -26,6 +26,28 @@ const figure = (
     loads.map((figures) => value(figures).toFixed(digits)),
   );
 
+/** What a proof of possession costs besides, where it was measured. */
+const proofRows = (loads: readonly Figures[]): string[] => {
+  const measured = loads.flatMap(({ proven, exchange }) => (proven === null ? [] : [{ proven, exchange }]));
+  if (measured.length === 0) return [];
+  const each = (
+    label: string,
+    value: (proven: ExchangeFigures, plain: ExchangeFigures) => number,
+    digits: number,
+  ) =>
+    row(
+      label,
+      measured.map(({ proven, exchange }) => value(proven, exchange).toFixed(digits)),
+    );
+  return [
+    each('with DPoP, server CPU, ms', ({ cpu }) => cpu, 3),
+    each('with DPoP / floor', ({ ratio }) => ratio, 2),
+    each('with DPoP, more of the ratio', ({ ratio }, plain) => ratio - plain.ratio, 2),
+    each('with DPoP, PostgreSQL CPU, ms', ({ postgresCpu }) => postgresCpu, 3),
+    each('with DPoP, p99, ms', ({ p99 }) => p99, 1),
+  ];
+};
+
 const verdict = (label: string, value: number, target: number, digits: number): string =>
   row(label, [value.toFixed(digits), `<= ${target}`, value <= target ? 'met' : 'MISSED']);
 
@@ -43,20 +65,21 @@ export const renderReport = ({ loads, decision }: Report): string => {
     row('requests of each kind', counted),
     figure('floor, server CPU per token, ms', loads, ({ baseline }) => baseline.cpu, 3),
     figure('exchange, server CPU, ms', loads, ({ exchange }) => exchange.cpu, 3),
-    figure('exchange / floor', loads, ({ ratio }) => ratio, 2),
+    figure('exchange / floor', loads, ({ exchange }) => exchange.ratio, 2),
     figure('exchange, PostgreSQL CPU, ms', loads, ({ exchange }) => exchange.postgresCpu, 3),
     figure('exchanges per second', loads, ({ exchange }) => exchange.perSecond, 0),
     figure('floor, tokens per second', loads, ({ baseline }) => baseline.perSecond, 0),
     figure('exchange, p50, ms', loads, ({ exchange }) => exchange.p50, 1),
     figure('exchange, p99, ms', loads, ({ exchange }) => exchange.p99, 1),
     figure('broker memory under load, MiB', loads, ({ exchange }) => exchange.memory, 0),
+    ...proofRows(loads),
     row('policy decision alone, p50 / p99, ms', [decision.p50.toFixed(3), decision.p99.toFixed(3)]),
     '',
     ...(last === undefined
       ? []
       : [
           `Targets, at ${last.connections} connections:`,
-          verdict('exchange / floor', last.ratio, TARGETS.ratio, 2),
+          verdict('exchange / floor', last.exchange.ratio, TARGETS.ratio, 2),
           verdict('PostgreSQL CPU, ms', last.exchange.postgresCpu, TARGETS.postgresCpu, 3),
           verdict('broker memory, MiB', last.exchange.memory, TARGETS.memory, 0),
           verdict('policy decision p99, ms', decision.p99, TARGETS.decisionP99, 3),

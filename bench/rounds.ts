@@ -3,8 +3,9 @@
  * the median of the rounds; a ratio is made within a round, of two neighbours in time.
  */
 import { askedBy } from './estate.ts';
-import { quantile, runLoad } from './load.ts';
+import { type Call, quantile, runLoad } from './load.ts';
 import { cpuOfProcess, cpuOfTree, memoryOf } from './process-cost.ts';
+import type { Prove } from './proofs.ts';
 import type { MeasuredServer } from './servers.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -20,32 +21,39 @@ export type Plan = {
 /** Milliseconds of CPU are per request, latencies as clients saw them. */
 export type Figures = Plan & {
   readonly baseline: { readonly cpu: number; readonly perSecond: number };
-  readonly exchange: {
-    readonly cpu: number;
-    readonly postgresCpu: number;
-    readonly perSecond: number;
-    readonly p50: number;
-    readonly p99: number;
-    /** Largest resident memory seen under load, MiB. */
-    readonly memory: number;
-  };
+  readonly exchange: ExchangeFigures;
+  /** The same with a proof of possession in each exchange; null if that was not asked for. */
+  readonly proven: ExchangeFigures | null;
+};
+
+export type ExchangeFigures = {
+  readonly cpu: number;
+  readonly postgresCpu: number;
+  readonly perSecond: number;
+  readonly p50: number;
+  readonly p99: number;
+  /** Largest resident memory seen under load, MiB. */
+  readonly memory: number;
   /** CPU of an exchange against that of the floor. */
   readonly ratio: number;
 };
 
-const BASELINE_FORM = new URLSearchParams({
-  grant_type: 'client_credentials',
-  client_id: 'bench',
-  client_secret: 'bench',
-  scope: 'articles.read',
-}).toString();
+const BASELINE: Call = {
+  form: new URLSearchParams({
+    grant_type: 'client_credentials',
+    client_id: 'bench',
+    client_secret: 'bench',
+    scope: 'articles.read',
+  }).toString(),
+  proof: null,
+};
 
 /** Every exchange of a run is new: the next index goes on where the last load ended. */
 export const openExchanges = ({ assertions }: Pick<Surroundings, 'assertions'>) => {
   let sent = 0;
-  const form = (index: number): string => {
+  const call = (index: number, prove: Prove | null): Call => {
     const { agent, audience, scope } = askedBy(index);
-    return new URLSearchParams({
+    const form = new URLSearchParams({
       grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
       subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
       subject_token: assertions[agent] ?? '',
@@ -53,12 +61,13 @@ export const openExchanges = ({ assertions }: Pick<Surroundings, 'assertions'>) 
       scope,
       request_id: `bench-${index}`,
     }).toString();
+    return { form, proof: prove === null ? null : prove(agent) };
   };
-  /** The forms of the next `count` exchanges, written before the load so that it costs the load nothing. */
-  const next = (count: number): string[] => {
-    const forms = Array.from({ length: count }, (_, index) => form(sent + index));
+  /** The next `count` exchanges, written and signed before the load so that it costs the load nothing. */
+  const next = (count: number, prove: Prove | null): Call[] => {
+    const calls = Array.from({ length: count }, (_, index) => call(sent + index, prove));
     sent += count;
-    return forms;
+    return calls;
   };
   return { next, sent: () => sent };
 };
@@ -69,17 +78,16 @@ const median = (values: readonly number[]): number => quantile(values, 0.5);
 
 const loadBaseline = async ({ pid, tokenUrl }: MeasuredServer, connections: number, count: number) => {
   const before = cpuOfProcess(pid);
-  const load = await runLoad({ url: tokenUrl, connections, count, form: () => BASELINE_FORM });
+  const load = await runLoad({ url: tokenUrl, connections, count, call: () => BASELINE });
   return { cpu: (cpuOfProcess(pid) - before) / count, perSecond: count / load.seconds };
 };
 
 const loadExchange = async (
-  { broker, postgresPid }: Surroundings,
-  exchanges: Exchanges,
+  { surroundings: { broker, postgresPid }, exchanges, prove }: Subjects,
   connections: number,
   count: number,
 ) => {
-  const forms = exchanges.next(count);
+  const calls = exchanges.next(count, prove);
   let memory = 0;
   const sampling = setInterval(() => {
     memory = Math.max(memory, memoryOf(broker.pid));
@@ -91,7 +99,7 @@ const loadExchange = async (
       url: broker.tokenUrl,
       connections,
       count,
-      form: (index) => forms[index] ?? '',
+      call: (index) => calls[index] ?? BASELINE,
     });
     return {
       cpu: (cpuOfProcess(broker.pid) - before) / count,
@@ -110,28 +118,38 @@ type Subjects = {
   readonly baseline: MeasuredServer;
   readonly surroundings: Surroundings;
   readonly exchanges: Exchanges;
+  /** Null: exchanges go without proofs alone. */
+  readonly prove: Prove | null;
 };
 
 /** Brings both servers to speed; nothing of it is counted. */
-export const warmUp = async (
-  { baseline, surroundings, exchanges }: Subjects,
-  count: number,
-  connections: number,
-): Promise<void> => {
-  await loadBaseline(baseline, connections, count);
-  await loadExchange(surroundings, exchanges, connections, count);
+export const warmUp = async (subjects: Subjects, count: number, connections: number): Promise<void> => {
+  await loadBaseline(subjects.baseline, connections, count);
+  await loadExchange({ ...subjects, prove: null }, connections, count);
+  if (subjects.prove !== null) await loadExchange(subjects, connections, count);
 };
 
-export const measureRounds = async (
-  { baseline, surroundings, exchanges }: Subjects,
-  plan: Plan,
-): Promise<Figures> => {
+type Measured = Awaited<ReturnType<typeof loadExchange>>;
+
+const figuresOf = (measured: readonly Measured[], floors: readonly { cpu: number }[]): ExchangeFigures => ({
+  cpu: median(measured.map(({ cpu }) => cpu)),
+  postgresCpu: median(measured.map(({ postgresCpu }) => postgresCpu)),
+  perSecond: median(measured.map(({ perSecond }) => perSecond)),
+  p50: median(measured.map(({ p50 }) => p50)),
+  p99: median(measured.map(({ p99 }) => p99)),
+  memory: Math.max(...measured.map(({ memory }) => memory)),
+  ratio: median(measured.map(({ cpu }, round) => cpu / (floors[round]?.cpu ?? Number.NaN))),
+});
+
+export const measureRounds = async (subjects: Subjects, plan: Plan): Promise<Figures> => {
   const { connections, rounds, perRound } = plan;
   const floors: Awaited<ReturnType<typeof loadBaseline>>[] = [];
-  const measured: Awaited<ReturnType<typeof loadExchange>>[] = [];
+  const measured: Measured[] = [];
+  const proven: Measured[] = [];
   for (let round = 0; round < rounds; round += 1) {
-    floors.push(await loadBaseline(baseline, connections, perRound));
-    measured.push(await loadExchange(surroundings, exchanges, connections, perRound));
+    floors.push(await loadBaseline(subjects.baseline, connections, perRound));
+    measured.push(await loadExchange({ ...subjects, prove: null }, connections, perRound));
+    if (subjects.prove !== null) proven.push(await loadExchange(subjects, connections, perRound));
   }
   return {
     ...plan,
@@ -139,14 +157,7 @@ export const measureRounds = async (
       cpu: median(floors.map(({ cpu }) => cpu)),
       perSecond: median(floors.map(({ perSecond }) => perSecond)),
     },
-    exchange: {
-      cpu: median(measured.map(({ cpu }) => cpu)),
-      postgresCpu: median(measured.map(({ postgresCpu }) => postgresCpu)),
-      perSecond: median(measured.map(({ perSecond }) => perSecond)),
-      p50: median(measured.map(({ p50 }) => p50)),
-      p99: median(measured.map(({ p99 }) => p99)),
-      memory: Math.max(...measured.map(({ memory }) => memory)),
-    },
-    ratio: median(measured.map(({ cpu }, round) => cpu / (floors[round]?.cpu ?? Number.NaN))),
+    exchange: figuresOf(measured, floors),
+    proven: subjects.prove === null ? null : figuresOf(proven, floors),
   };
 };
