@@ -2,7 +2,7 @@
 
 import { hash } from 'node:crypto';
 import type { Clock } from '../clock.ts';
-import { checkProof } from '../proof/check-proof.ts';
+import { createProofCheck } from '../proof/check-proof.ts';
 import type { Nonces } from './dpop-nonce.ts';
 import type { Checked } from './exchange-request.ts';
 
@@ -23,6 +23,7 @@ export const createKeyProver = (options: {
   readonly clock: Clock;
 }): ProveKey => {
   const { nonces, clock } = options;
+  const checkProof = createProofCheck();
   const target = `${options.issuer}/token`;
   return (proofs) => {
     if (proofs.length === 0) return { value: null };

@@ -1,13 +1,13 @@
 /**
  * A DPoP proof (RFC 9449 section 4): a JWT that its sender signed for this one request with a key it embeds. Nothing
  * in it is believed before its form is strict and its signature good. What a proof was used for before, a nonce and
- * the token it goes with are the caller's to check. Pure.
+ * the token it goes with are the caller's to check.
  */
 import { isUtf8 } from 'node:buffer';
 import { decodeBase64url } from '../base64url.ts';
 import { isJsonObject, parseStrictJson } from '../strict-json.ts';
 import { isSameTarget } from './http-target.ts';
-import { isProofAlgorithm, parseProofKey } from './proof-key.ts';
+import { createProofKeyReader, isProofAlgorithm } from './proof-key.ts';
 
 /** A proof with an RSA key of 4096 bits has about 2,000. */
 const PROOF_MAX_CHARACTERS = 4_096;
@@ -103,22 +103,27 @@ const checkClaims = (claims: Members, demand: ProofDemand): Omit<Proof, 'thumbpr
 };
 
 /** Checks the values of all `DPoP` headers of a request: exactly one good proof, or the reason against it. */
-export const checkProof = (
+export type CheckProof = (
   proofs: readonly string[],
   demand: ProofDemand,
-): { readonly proof: Proof } | Failure => {
-  const [only, ...others] = proofs;
-  const parsed = only === undefined || others.length > 0 ? null : parse(only);
-  if (parsed === null) return MALFORMED;
-  const { header, claims, signed, signature } = parsed;
-  if (header.typ !== 'dpop+jwt') return { reason: 'proof_type' };
-  if (!isProofAlgorithm(header.alg)) return { reason: 'proof_algorithm' };
-  if (REFUSED_MEMBERS.some((name) => Object.hasOwn(header, name))) return MALFORMED;
-  // The claims first: they cost nothing, reading a key and verifying do.
-  const checked = checkClaims(claims, demand);
-  if ('reason' in checked) return checked;
-  const key = isJsonObject(header.jwk) ? parseProofKey(header.jwk, header.alg) : null;
-  if (key === null) return { reason: 'proof_key' };
-  if (!key.verifies(signed, signature)) return { reason: 'proof_signature' };
-  return { proof: { thumbprint: key.thumbprint, ...checked } };
+) => { readonly proof: Proof } | Failure;
+
+export const createProofCheck = (): CheckProof => {
+  const readKey = createProofKeyReader();
+  return (proofs, demand) => {
+    const [only, ...others] = proofs;
+    const parsed = only === undefined || others.length > 0 ? null : parse(only);
+    if (parsed === null) return MALFORMED;
+    const { header, claims, signed, signature } = parsed;
+    if (header.typ !== 'dpop+jwt') return { reason: 'proof_type' };
+    if (!isProofAlgorithm(header.alg)) return { reason: 'proof_algorithm' };
+    if (REFUSED_MEMBERS.some((name) => Object.hasOwn(header, name))) return MALFORMED;
+    // The claims first: they cost nothing, reading a key and verifying do.
+    const checked = checkClaims(claims, demand);
+    if ('reason' in checked) return checked;
+    const key = isJsonObject(header.jwk) ? readKey(header.jwk, header.alg) : null;
+    if (key === null) return { reason: 'proof_key' };
+    if (!key.verifies(signed, signature)) return { reason: 'proof_signature' };
+    return { proof: { thumbprint: key.thumbprint, ...checked } };
+  };
 };

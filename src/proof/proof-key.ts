@@ -1,9 +1,10 @@
 /**
  * The public key that a proof embeds (RFC 9449 section 4.2), taken only if it is sound, of the one kind that its
- * algorithm needs, and written in the one way that gives it one thumbprint. Pure.
+ * algorithm needs, and written in the one way that gives it one thumbprint.
  */
 import { createPublicKey, hash, type KeyObject, verify } from 'node:crypto';
 import { decodeBase64url } from '../base64url.ts';
+import { derSignature } from './der-signature.ts';
 
 /** `EdDSA` is the older name of `Ed25519` (RFC 9864), which clients go on using. */
 export const PROOF_ALGORITHMS = ['ES256', 'Ed25519', 'EdDSA', 'RS256'] as const;
@@ -58,7 +59,10 @@ const isForSignatures = ({ use, key_ops: operations }: Jwk): boolean =>
 
 const VERIFY: Readonly<Record<ProofAlgorithm, (key: KeyObject, data: Buffer, signature: Buffer) => boolean>> =
   {
-    ES256: (key, data, signature) => verify('sha256', data, { key, dsaEncoding: 'ieee-p1363' }, signature),
+    ES256: (key, data, signature) => {
+      const der = derSignature(signature);
+      return der !== null && verify('sha256', data, key, der);
+    },
     Ed25519: (key, data, signature) => verify(null, data, key, signature),
     EdDSA: (key, data, signature) => verify(null, data, key, signature),
     RS256: (key, data, signature) => verify('sha256', data, key, signature),
@@ -73,15 +77,31 @@ const importKey = (members: Record<string, string>): KeyObject | null => {
   }
 };
 
+/** Keys kept, a few KiB each; senders use theirs for a long time, and reading one costs half a verification. */
+const KEYS_MAX = 1_000;
+
 /** The key in `jwk` for `algorithm`; null if it is private, of another kind, weak or malformed. */
-export const parseProofKey = (jwk: Jwk, algorithm: ProofAlgorithm): ProofKey | null => {
-  if (PRIVATE_MEMBERS.some((name) => Object.hasOwn(jwk, name))) return null;
-  if (jwk.alg !== undefined && jwk.alg !== algorithm) return null;
-  const members = isForSignatures(jwk) ? REQUIRED[algorithm](jwk) : null;
-  const key = members && importKey(members);
-  if (members === null || key === null) return null;
-  return {
-    thumbprint: hash('sha256', JSON.stringify(members), 'base64url'),
-    verifies: (data, signature) => VERIFY[algorithm](key, data, signature),
+export type ReadProofKey = (jwk: Jwk, algorithm: ProofAlgorithm) => ProofKey | null;
+
+/** Remembers the keys it read last, by their thumbprints: it saves work, never a check. */
+export const createProofKeyReader = (keysMax = KEYS_MAX): ReadProofKey => {
+  const known = new Map<string, KeyObject>();
+  const keyOf = (thumbprint: string, members: Record<string, string>): KeyObject | null => {
+    const key = known.get(thumbprint) ?? importKey(members);
+    if (key === null) return null;
+    known.delete(thumbprint);
+    known.set(thumbprint, key);
+    const [oldest] = known.keys();
+    if (known.size > keysMax && oldest !== undefined) known.delete(oldest);
+    return key;
+  };
+  return (jwk, algorithm) => {
+    if (PRIVATE_MEMBERS.some((name) => Object.hasOwn(jwk, name))) return null;
+    if (jwk.alg !== undefined && jwk.alg !== algorithm) return null;
+    const members = isForSignatures(jwk) ? REQUIRED[algorithm](jwk) : null;
+    if (members === null) return null;
+    const thumbprint = hash('sha256', JSON.stringify(members), 'base64url');
+    const key = keyOf(thumbprint, members);
+    return key && { thumbprint, verifies: (data, signature) => VERIFY[algorithm](key, data, signature) };
   };
 };

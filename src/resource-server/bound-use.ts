@@ -3,7 +3,7 @@
  * with a proof of that key for this very request and token, any other only as a bearer token.
  */
 import { createHash } from 'node:crypto';
-import { checkProof } from '../proof/check-proof.ts';
+import { createProofCheck } from '../proof/check-proof.ts';
 import { normalizeTarget } from '../proof/http-target.ts';
 import type { RefusalReason, Scheme } from './refusal.ts';
 import { createUsedProofs } from './used-proofs.ts';
@@ -33,6 +33,7 @@ export type CheckUse = (use: Use) => RefusalReason | null;
 export const createUseCheck = ({ url, now }: { url: string | null; now: () => number }): CheckUse => {
   if (url !== null && (normalizeTarget(url) === null || /[?#]|\/$/.test(url)))
     throw new Error('url must be the public base URL of this API, without a trailing slash');
+  const checkProof = createProofCheck();
   const take = createUsedProofs();
 
   return ({ scheme, sent, token, request }) => {

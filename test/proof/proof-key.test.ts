@@ -1,0 +1,81 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { createProofCheck } from '../../src/proof/check-proof.ts';
+import { createProver, type Prover } from '../support/prover.ts';
+
+const TARGET = 'https://broker.example/token';
+const NOW = 1_770_000_000;
+const DEMAND = { method: 'POST', target: TARGET, now: NOW };
+const checkProof = createProofCheck();
+
+let prover: Prover;
+beforeAll(async () => {
+  prover = await createProver();
+});
+
+const goodClaims = { iat: NOW, jti: 'proof-1' };
+const proofWith = (jwk: unknown): string =>
+  prover.prove('POST', TARGET, { header: { jwk }, claims: goodClaims });
+const outcome = (proof: string): string => {
+  const checked = checkProof([proof], DEMAND);
+  return 'reason' in checked ? checked.reason : 'good';
+};
+
+describe('a key that is known', () => {
+  it('passes no proof that is not its own, and each of many keys only its own', async () => {
+    const provers = await Promise.all(Array.from({ length: 20 }, () => createProver('Ed25519')));
+    const proofs = provers.map(({ prove }) => prove('POST', TARGET, { claims: goodClaims }));
+    for (let round = 0; round < 2; round += 1) {
+      for (const [index, { prove, thumbprint, jwk }] of provers.entries()) {
+        expect(checkProof([proofs[index] ?? ''], DEMAND)).toMatchObject({ proof: { thumbprint } });
+        const stolen = provers[(index + 1) % 20]?.privateKey;
+        const forged = prove('POST', TARGET, { claims: goodClaims, ...(stolen && { signer: stolen }) });
+        expect(outcome(forged)).toBe('proof_signature');
+        const asOther = prove('POST', TARGET, { claims: goodClaims, header: { alg: 'ES256', jwk } });
+        expect(outcome(asOther)).toBe('proof_key');
+      }
+    }
+  });
+});
+
+describe('a key with one thing wrong', () => {
+  it('is refused with its private part', () => {
+    const jwk = prover.privateKey.export({ format: 'jwk' });
+    expect(outcome(proofWith(jwk))).toBe('proof_key');
+  });
+
+  it.each<[string, Record<string, unknown>]>([
+    ['a symmetric member', { k: 'AA' }],
+    ['another algorithm of its own', { alg: 'ES384' }],
+    ['another use', { use: 'enc' }],
+    ['other operations', { key_ops: ['encrypt'] }],
+    ['another curve', { crv: 'P-384' }],
+    ['a curve with other points of the same size', { crv: 'secp256k1' }],
+    ['a coordinate of 31 octets', { x: Buffer.alloc(31, 1).toString('base64url') }],
+    ['a coordinate with padding', { x: `${Buffer.alloc(32, 1).toString('base64url')}=` }],
+    ['a point that is not on its curve', { x: Buffer.alloc(32, 1).toString('base64url') }],
+    [
+      'the point zero',
+      { x: Buffer.alloc(32).toString('base64url'), y: Buffer.alloc(32).toString('base64url') },
+    ],
+    ['no coordinate', { y: undefined }],
+  ])('is refused: %s', (_name, members) => {
+    expect(outcome(proofWith({ ...prover.jwk, ...members }))).toBe('proof_key');
+  });
+
+  it.each([
+    ['1024 bits', { modulusLength: 1024 }],
+    ['8192 bits', { modulusLength: 8192 }],
+    ['the exponent 3', { modulusLength: 2048, publicExponent: 3 }],
+  ])('is refused as an RSA key of %s', async (_name, options) => {
+    // The largest takes seconds to make by itself: its size is all that counts.
+    const pair = generateKeyPairSync('rsa', {
+      ...options,
+      modulusLength: Math.min(options.modulusLength, 2048),
+    });
+    const rsa = await createProver('RS256', pair);
+    const n = options.modulusLength === 8192 ? Buffer.alloc(1024, 0xff).toString('base64url') : rsa.jwk.n;
+    const proof = rsa.prove('POST', TARGET, { claims: goodClaims, header: { jwk: { ...rsa.jwk, n } } });
+    expect(outcome(proof)).toBe('proof_key');
+  });
+});
