@@ -1,5 +1,6 @@
 /** Starts those who play with the broker: the APIs, the agents and the demo page. Each proves itself to Entra its own way. */
 import { z } from 'zod';
+import { createProofKey } from './agents/proof-key.ts';
 import type { KnownApi } from './agents/run.ts';
 import { startAgent } from './agents/start-agent.ts';
 import { ALL_APIS } from './apis/all-apis.ts';
@@ -85,6 +86,7 @@ const startAgents = ({ world, entra, ports, file }: Stage): Promise<WebServer>[]
       assertion: openWorkload(addressOf(entra), { clientId: agent.clientId, credential }),
       credentialWords: words,
       apis,
+      prove: agent.id === 'ops-agent' ? createProofKey() : null,
     });
   });
 

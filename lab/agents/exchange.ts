@@ -5,6 +5,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
+import type { Prove } from './proof-key.ts';
 
 export type Ask = {
   readonly audience: string;
@@ -21,6 +22,8 @@ export type ExchangeOptions = {
   readonly tokenEndpoint: string;
   /** The agent's Entra assertion, fresh at each call. */
   readonly assertion: () => Promise<string>;
+  /** Signs proofs with the agent's own key; null: the agent asks for bearer tokens. */
+  readonly prove: Prove | null;
   /** Ends the waiting. */
   readonly signal: AbortSignal;
   /** Told of every pending answer. */
@@ -40,6 +43,8 @@ export type ExchangeResult =
   | {
       readonly kind: 'token';
       readonly accessToken: string;
+      /** `Bearer`, or `DPoP` if the token is bound to the agent's key. */
+      readonly tokenType: string;
       readonly expiresInSeconds: number;
       readonly scope: string;
       readonly requestId: string;
@@ -98,6 +103,7 @@ type Reply =
 const askOnce = async (ask: Ask, options: ExchangeOptions): Promise<Reply> => {
   const response = await fetch(options.tokenEndpoint, {
     method: 'POST',
+    headers: options.prove === null ? {} : { dpop: options.prove('POST', options.tokenEndpoint) },
     body: form(ask, await options.assertion()),
     signal: options.signal,
   });
@@ -109,10 +115,11 @@ const askOnce = async (ask: Ask, options: ExchangeOptions): Promise<Reply> => {
   }
   const body: unknown = await response.json();
   if (response.status === 200) {
-    const { access_token, expires_in, scope, request_id } = issued.parse(body);
+    const { access_token, token_type, expires_in, scope, request_id } = issued.parse(body);
     return {
       kind: 'token',
       accessToken: access_token,
+      tokenType: token_type,
       expiresInSeconds: expires_in,
       scope,
       requestId: request_id,

@@ -4,6 +4,7 @@
  */
 import { decodeJwt } from 'jose';
 import { type Ask, type ExchangeResult, exchange } from './exchange.ts';
+import type { Prove } from './proof-key.ts';
 
 export type Step = {
   /** RFC 3339. */
@@ -44,6 +45,8 @@ export type AgentParts = {
   /** How the agent proves itself to Entra, in words. */
   readonly credentialWords: string;
   readonly apis: readonly KnownApi[];
+  /** Signs proofs with a key of the agent's own; null: it uses bearer tokens. */
+  readonly prove: Prove | null;
   readonly signal: AbortSignal;
 };
 
@@ -51,16 +54,21 @@ const tell = (run: Run, name: Step['name'], text: string): void => {
   run.steps.push({ at: new Date().toISOString(), name, text });
 };
 
-const callApi = async (run: Run, parts: AgentParts, accessToken: string): Promise<void> => {
+type IssuedToken = Extract<ExchangeResult, { kind: 'token' }>;
+
+const callApi = async (run: Run, parts: AgentParts, issued: IssuedToken): Promise<void> => {
   const api = parts.apis.find(({ audience }) => audience === run.audience);
   const call = api?.calls.find(({ scope }) => run.scope.split(' ').includes(scope));
   if (api === undefined || call === undefined) {
     run.state = 'done';
     return;
   }
-  const response = await fetch(`${api.url}${call.path}`, {
+  const url = `${api.url}${call.path}`;
+  const { accessToken, tokenType } = issued;
+  const proof = parts.prove?.(call.method, url, accessToken);
+  const response = await fetch(url, {
     method: call.method,
-    headers: { authorization: `Bearer ${accessToken}` },
+    headers: { authorization: `${tokenType} ${accessToken}`, ...(proof !== undefined && { dpop: proof }) },
     signal: parts.signal,
   });
   const body: unknown = await response.json();
@@ -81,8 +89,13 @@ const finish = async (run: Run, parts: AgentParts, result: ExchangeResult): Prom
     return;
   }
   run.token = decodeJwt(result.accessToken);
-  tell(run, 'token', `Got a token that allows ${result.scope} and is good for ${result.expiresInSeconds} s.`);
-  await callApi(run, parts, result.accessToken);
+  const holder = result.tokenType === 'DPoP' ? ', for the holder of its key alone' : '';
+  tell(
+    run,
+    'token',
+    `Got a token that allows ${result.scope} and is good for ${result.expiresInSeconds} s${holder}.`,
+  );
+  await callApi(run, parts, result);
 };
 
 /** Runs the errand to its end, changing `run` as it goes. Never rejects: what fails is told in the run. */
@@ -98,6 +111,7 @@ export const perform = async (run: Run, ask: Ask, parts: AgentParts): Promise<vo
     const result = await exchange(ask, {
       tokenEndpoint: parts.tokenEndpoint,
       assertion: parts.assertion,
+      prove: parts.prove,
       signal: parts.signal,
       onPending: ({ requestId, intervalSeconds }) => {
         if (run.state === 'waiting') run.repeats += 1;

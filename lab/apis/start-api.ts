@@ -60,11 +60,17 @@ export const startApi = async (api: Api, options: ApiOptions): Promise<WebServer
       audience,
       scopes: Object.keys(api.scopes),
       name: `${api.title} (${environment})`,
+      acceptsProofs: true,
     });
     app.use(async (context, next) => {
       if (!metadata.serve(context.req, context.res)) await next();
     });
-    const verifier = createVerifier({ issuer, audience, resourceMetadata: metadata.url });
+    const verifier = createVerifier({
+      issuer,
+      audience,
+      url: new URL(resource).origin,
+      resourceMetadata: metadata.url,
+    });
     const uses = createUseReporter({ issuer, credential, onProblem: options.onProblem });
     for (const { method, path, scope, perform } of api.open(environment)) {
       router.register(

@@ -88,6 +88,7 @@ const start = async (options: { assertion?: () => Promise<string> } = {}): Promi
     tokenEndpoint: `${world}/token`,
     assertion: options.assertion ?? (async () => 'the-assertion'),
     credentialWords: 'a secret',
+    prove: null,
     apis: [
       {
         audience: 'api://knowledge.prod',

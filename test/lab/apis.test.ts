@@ -97,6 +97,7 @@ it('tells in each environment who issues its tokens, at the address that its cha
       authorization_servers: [broker.issuer],
       scopes_supported: ['reports.read', 'payroll.export'],
       bearer_methods_supported: ['header'],
+      dpop_signing_alg_values_supported: ['ES256', 'Ed25519', 'EdDSA', 'RS256'],
       resource_name: `Reports (${environment})`,
     });
   }
