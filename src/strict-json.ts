@@ -19,13 +19,18 @@ const COLON = 0x3a;
 const isOpening = (code: number): boolean => code === 0x7b || code === 0x5b;
 const isClosing = (code: number): boolean => code === 0x7d || code === 0x5d;
 
-/** The index of the quote that ends the string opened at `start`. */
+/** Whether an odd number of backslashes stands before `index`. */
+const isEscaped = (text: string, index: number): boolean => {
+  let first = index;
+  while (text.charCodeAt(first - 1) === BACKSLASH) first -= 1;
+  return (index - first) % 2 === 1;
+};
+
+/** The index of the quote that ends the string opened at `start`; the text's length if none does. */
 const endOfString = (text: string, start: number): number => {
-  let index = start + 1;
-  while (index < text.length && text.charCodeAt(index) !== QUOTE) {
-    index += text.charCodeAt(index) === BACKSLASH ? 2 : 1;
-  }
-  return index;
+  let end = text.indexOf('"', start + 1);
+  while (end >= 0 && isEscaped(text, end)) end = text.indexOf('"', end + 1);
+  return end < 0 ? text.length : end;
 };
 
 /** How many members the text writes down: colons outside strings. Null if it nests too deeply. */

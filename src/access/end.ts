@@ -3,7 +3,7 @@
  * whose condition reads the rows it changes, so it happens once, whoever notices first: a poll or the sweeper.
  */
 import type { AuditEvent, JsonObject } from '../audit/event.ts';
-import { eventColumns } from '../audit/event.ts';
+import { eventRows, eventValues } from '../audit/event.ts';
 import type { Database, Statement } from '../storage/database.ts';
 
 /** A request, with its grant where it has one. */
@@ -18,8 +18,7 @@ const TELL = `
 told as (
   insert into audit_events (name, request_id, agent_id, body)
   select event.name, event.request_id, event.agent_id, event.body
-  from ended join unnest($2::text[], $3::text[], $4::text[], $5::bytea[])
-    as event (name, request_id, agent_id, body) on event.request_id = ended.request_id
+  from ended join ${eventRows(2)} on event.request_id = ended.request_id
 )`;
 
 const EXPIRE_REQUESTS: Statement = {
@@ -74,8 +73,7 @@ const end = async (
       data: grantId === null ? told.data : { ...told.data, grant_id: grantId },
     }),
   );
-  const { names, requestIds, agentIds, bodies } = eventColumns(events, new Date());
-  const rows = await database.query(statement, [told.ids, names, requestIds, agentIds, bodies]);
+  const rows = await database.query(statement, [told.ids, ...eventValues(events, new Date())]);
   return rows.length;
 };
 

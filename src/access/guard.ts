@@ -4,8 +4,7 @@
  * agent locks the row FOR UPDATE first, so it either sees this statement's commit or this statement sees it.
  * No row, no write: the caller reads again.
  */
-import type { AuditEvent } from '../audit/event.ts';
-import { eventColumns } from '../audit/event.ts';
+import { eventRows } from '../audit/event.ts';
 
 /** What a statement was decided on. */
 export type DecidedOn = {
@@ -22,21 +21,17 @@ guard as (
   for key share of a
 )`;
 
-/** Parameters $4 to $7 of every guarded statement: its events, in order. */
-const EVENTS = `
-unnest($4::text[], $5::text[], $6::text[], $7::bytea[])
-  with ordinality as event (name, request_id, agent_id, body, position)`;
-
-/** Inserts the statement's events if `source` yielded its row. */
-export const tellFrom = (source: string): string => `
+/** Inserts the events, whose values stand from $`first` on, if `source` yielded its row. */
+export const tellFrom = (source: string, first: number): string => `
 told as (
   insert into audit_events (name, request_id, agent_id, body)
-  select event.name, event.request_id, event.agent_id, event.body from ${source}, ${EVENTS}
+  select event.name, event.request_id, event.agent_id, event.body from ${source}, ${eventRows(first)}
   order by event.position
 )`;
 
-/** The values of $1 to $7. */
-export const guardValues = (on: DecidedOn, events: readonly AuditEvent[], at: Date): unknown[] => {
-  const { names, requestIds, agentIds, bodies } = eventColumns(events, at);
-  return [on.agentId, on.registryRevision, on.policyRevision, names, requestIds, agentIds, bodies];
-};
+/** The values of $1 to $3. */
+export const guardValues = ({ agentId, registryRevision, policyRevision }: DecidedOn): unknown[] => [
+  agentId,
+  registryRevision,
+  policyRevision,
+];

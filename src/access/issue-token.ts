@@ -4,41 +4,41 @@
  * with the winner's. The condition reads only the grant's own row, which a waiting statement reads afresh; the
  * partial unique index on `tokens` is the backstop.
  */
-import type { AuditEvent } from '../audit/event.ts';
+import { type AuditEvent, eventValues } from '../audit/event.ts';
 import type { Database, Statement } from '../storage/database.ts';
 import { type DecidedOn, GUARD, guardValues, tellFrom } from './guard.ts';
 import type { Minted } from './open-request.ts';
 import { spendFrom } from './used-proofs.ts';
 
 /** `exp`: whole seconds, within the grant. */
-const EXPIRES_AT = `least(date_trunc('second', now()) + make_interval(secs => least($12::integer, g.token_seconds)),
+const EXPIRES_AT = `least(date_trunc('second', now()) + make_interval(secs => least($8::integer, g.token_seconds)),
       date_trunc('second', g.approved_until))`;
 
 /** The last token a grant may mint takes the grant's end with it. */
 const MINT = `with ${GUARD}, moved as (
-  update grants g set current_jti = $10, state = 'active', tokens_left = g.tokens_left - 1,
+  update grants g set current_jti = $6, state = 'active', tokens_left = g.tokens_left - 1,
     approved_until = case when g.tokens_left = 1 then ${EXPIRES_AT} else g.approved_until end
   from guard
-  where g.id = $8 and g.agent_id = guard.id and g.current_jti is not distinct from $9
+  where g.id = $4 and g.agent_id = guard.id and g.current_jti is not distinct from $5
     and (g.state = 'active' or g.state = 'offered' and g.pickup_until > now())
     and g.approved_until >= date_trunc('second', now()) + interval '1 second'
     and (g.tokens_left is null or g.tokens_left > 0)
   returning g.id, ${EXPIRES_AT} as expires_at
 ), rotated as (
-  update tokens t set state = 'ROTATED', successor_jti = $10 from moved
-  where t.jti = $9 and t.state = 'ACTIVE'
+  update tokens t set state = 'ROTATED', successor_jti = $6 from moved
+  where t.jti = $5 and t.state = 'ACTIVE'
   returning t.jti
 ), minted as (
   insert into tokens (jti, grant_id, kid, state, issued_at, expires_at)
-  select $10, moved.id, $11, 'ACTIVE', date_trunc('second', now()), moved.expires_at
+  select $6, moved.id, $7, 'ACTIVE', date_trunc('second', now()), moved.expires_at
   from moved left join rotated on true
   returning issued_at, expires_at
-), ${tellFrom('minted')}`;
+), ${tellFrom('minted', 9)}`;
 const MINTED = ' select issued_at, expires_at from minted';
 const MINT_TOKEN: Statement = { name: 'mint-token', text: `${MINT}${MINTED}` };
 const MINT_BOUND_TOKEN: Statement = {
   name: 'mint-bound-token',
-  text: `${MINT}, ${spendFrom('minted', '$13')}${MINTED}`,
+  text: `${MINT}, ${spendFrom('minted', '$15')}${MINTED}`,
 };
 
 export type Minting = {
@@ -63,12 +63,13 @@ export const mintToken = async (
   const rows = await database.query<{ issued_at: Date; expires_at: Date }>(
     minting.proof === null ? MINT_TOKEN : MINT_BOUND_TOKEN,
     [
-      ...guardValues(on, minting.events, new Date()),
+      ...guardValues(on),
       minting.grantId,
       minting.seenJti,
       minting.jti,
       minting.kid,
       minting.tokenSeconds,
+      ...eventValues(minting.events, new Date()),
       ...(minting.proof === null ? [] : [minting.proof]),
     ],
   );
@@ -77,14 +78,14 @@ export const mintToken = async (
 
 const REDELIVER = `with ${GUARD}, live as (
   select g.id from grants g, guard
-  where g.id = $8 and g.agent_id = guard.id and g.current_jti = $9 and g.state = 'active' and g.approved_until > now()
+  where g.id = $4 and g.agent_id = guard.id and g.current_jti = $5 and g.state = 'active' and g.approved_until > now()
   for share of g
-), ${tellFrom('live')}`;
+), ${tellFrom('live', 6)}`;
 const LIVE = ' select id from live';
 const REDELIVER_TOKEN: Statement = { name: 'redeliver-token', text: `${REDELIVER}${LIVE}` };
 const REDELIVER_BOUND_TOKEN: Statement = {
   name: 'redeliver-bound-token',
-  text: `${REDELIVER}, ${spendFrom('live', '$10')}${LIVE}`,
+  text: `${REDELIVER}, ${spendFrom('live', '$12')}${LIVE}`,
 };
 
 /** Records that the current credential is handed out once more. False: it is no longer current; read again. */
@@ -96,9 +97,10 @@ export const redeliverToken = async (
   const rows = await database.query<{ id: string }>(
     delivery.proof === null ? REDELIVER_TOKEN : REDELIVER_BOUND_TOKEN,
     [
-      ...guardValues(on, delivery.events, new Date()),
+      ...guardValues(on),
       delivery.grantId,
       delivery.jti,
+      ...eventValues(delivery.events, new Date()),
       ...(delivery.proof === null ? [] : [delivery.proof]),
     ],
   );

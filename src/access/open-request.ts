@@ -4,7 +4,7 @@
  * loser's request is not written and the caller reads what the winner opened. Written for any number of requests,
  * because those of one moment share the statement and its commit; locks are taken in one order.
  */
-import { type AuditEvent, eventColumns } from '../audit/event.ts';
+import { type AuditEvent, eventRows, eventValues } from '../audit/event.ts';
 import type { VerifiedWorkload } from '../identity/verified-workload.ts';
 import type { RequestId } from '../ids.ts';
 import type { Decision } from '../policy/decision.ts';
@@ -95,8 +95,7 @@ with asked as materialized (
 ), told as (
   insert into audit_events (name, request_id, agent_id, body)
   select event.name, event.request_id, event.agent_id, event.body
-  from opened join unnest($2::text[], $3::text[], $4::text[], $5::bytea[])
-    with ordinality as event (name, request_id, agent_id, body, position) on event.request_id = opened.id
+  from opened join ${eventRows(2)} on event.request_id = opened.id
   order by event.position
 )${proof.spent}
 select opened.id, opened.expires_at, minted.issued_at as token_issued_at, minted.expires_at as token_expires_at
@@ -161,17 +160,11 @@ export const openRequests = async (
   database: Database,
   openings: readonly Opening[],
 ): Promise<(Opened | null)[]> => {
-  const { names, requestIds, agentIds, bodies } = eventColumns(
-    openings.flatMap(({ events }) => events),
-    new Date(),
-  );
+  const events = openings.flatMap((opening) => opening.events);
   const proven = openings.some(({ proof }) => proof !== null);
   const rows = await database.query<OpenedRow>(proven ? OPEN_PROVEN : OPEN, [
     JSON.stringify(openings.map(rowOf)),
-    names,
-    requestIds,
-    agentIds,
-    bodies,
+    ...eventValues(events, new Date()),
   ]);
   const byId = new Map(rows.map((row) => [row.id, openedOf(row)]));
   return openings.map(({ requestId }) => byId.get(requestId) ?? null);

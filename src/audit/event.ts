@@ -54,38 +54,48 @@ export type AuditEvent = {
   readonly data: JsonObject;
 };
 
-/** Events as parallel columns, the form in which one statement inserts several. */
-export type EventColumns = {
-  readonly names: string[];
-  readonly requestIds: (string | null)[];
-  readonly agentIds: (string | null)[];
-  readonly bodies: Buffer[];
-};
-
 /** Version of the body's layout, its `v`. */
 const BODY_VERSION = 1;
 
-/** Renders events that happened at `at` to the columns of `audit_events`, in order. */
-export const eventColumns = (events: readonly AuditEvent[], at: Date): EventColumns => {
-  const columns: EventColumns = { names: [], requestIds: [], agentIds: [], bodies: [] };
+const bodyOf = ({ name, requestId, agentId, traceId, data }: AuditEvent, at: string): string =>
+  canonicalJson({
+    ...data,
+    v: BODY_VERSION,
+    at,
+    name,
+    ...(requestId && { request_id: requestId }),
+    ...(agentId && { agent: agentId }),
+    ...(traceId && { trace_id: traceId }),
+  });
+
+/**
+ * Events that happened at `at`, as the parameters of `eventRows`: the columns, and the bodies one behind the other
+ * with their places, so that the bytes travel as they are.
+ */
+export const eventValues = (events: readonly AuditEvent[], at: Date): unknown[] => {
   const time = at.toISOString();
-  for (const { name, requestId = null, agentId = null, traceId = null, data } of events) {
-    columns.names.push(name);
-    columns.requestIds.push(requestId);
-    columns.agentIds.push(agentId);
-    columns.bodies.push(
-      Buffer.from(
-        canonicalJson({
-          ...data,
-          v: BODY_VERSION,
-          at: time,
-          name,
-          ...(requestId && { request_id: requestId }),
-          ...(agentId && { agent: agentId }),
-          ...(traceId && { trace_id: traceId }),
-        }),
-      ),
-    );
-  }
-  return columns;
+  const bodies = events.map((event) => Buffer.from(bodyOf(event, time)));
+  const lengths = bodies.map(({ length }) => length);
+  let end = 0;
+  return [
+    events.map(({ name }) => name),
+    events.map(({ requestId }) => requestId ?? null),
+    events.map(({ agentId }) => agentId ?? null),
+    lengths.map((length) => {
+      end += length;
+      return end - length + 1;
+    }),
+    lengths,
+    Buffer.concat(bodies),
+  ];
+};
+
+/** The rows `event (name, request_id, agent_id, body, position)` of a statement that has `eventValues` from $`first` on. */
+export const eventRows = (first: number): string => {
+  const value = (nth: number): string => `$${first + nth}`;
+  return `(
+  select name, request_id, agent_id, substring(${value(5)}::bytea from start for length) as body, position
+  from unnest(${value(0)}::text[], ${value(1)}::text[], ${value(2)}::text[], ${value(3)}::integer[], ${value(4)}::integer[])
+    with ordinality as placed (name, request_id, agent_id, start, length, position)
+) as event`;
 };

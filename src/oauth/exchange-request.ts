@@ -4,6 +4,7 @@ import type { Form } from '../http/form.ts';
 import { REQUEST_ID_PREFIX } from '../ids.ts';
 import type { Reason } from '../reasons.ts';
 import type { AuthorizationDetails } from '../registry/registry.ts';
+import { isJsonObject, parseStrictJson } from '../strict-json.ts';
 import { claimedClientId } from './claimed-client.ts';
 
 const TOKEN_TYPE = 'urn:ietf:params:oauth:token-type:';
@@ -72,21 +73,14 @@ const parseRequestId = (id: string | undefined): Checked<ExchangeRequest['reques
   return REQUEST_ID.test(id) ? { value: { kind: 'own', value: id } } : { reason: 'request_id_unknown' };
 };
 
+/** Read strictly: whoever enforces these details must not read another of two members than we did. */
 const parseDetails = (json: string | undefined): Checked<AuthorizationDetails> => {
   if (json === undefined) return { value: [] };
-  try {
-    const details: unknown = JSON.parse(json);
-    const isDetail = (detail: unknown): boolean =>
-      typeof detail === 'object' &&
-      detail !== null &&
-      'type' in detail &&
-      typeof detail.type === 'string' &&
-      json.isWellFormed();
-    if (Array.isArray(details) && details.every(isDetail)) return { value: details as AuthorizationDetails };
-  } catch {
-    // Not JSON: the same answer as for JSON of another shape.
-  }
-  return { reason: 'authorization_details' };
+  const details = parseStrictJson(json).value;
+  const isDetail = (detail: unknown): boolean => isJsonObject(detail) && typeof detail.type === 'string';
+  return Array.isArray(details) && details.every(isDetail)
+    ? { value: details }
+    : { reason: 'authorization_details' };
 };
 
 const parseSeconds = (text: string | undefined): Checked<number | null> => {
