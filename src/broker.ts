@@ -19,7 +19,7 @@ import { createKeyCache } from './identity/key-cache.ts';
 import { openNonces } from './oauth/dpop-nonce.ts';
 import { metadataRoutes } from './oauth/metadata.ts';
 import { createKeyProver } from './oauth/prove-key.ts';
-import { tokenRoutes } from './oauth/token-routes.ts';
+import { tokenRoute } from './oauth/token-route.ts';
 import { tokenUseRoutes } from './oauth/token-use-routes.ts';
 import { createMetrics } from './operations/metrics.ts';
 import { type Check, operationsHandler } from './operations/operations-handler.ts';
@@ -133,9 +133,8 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
   const signingKey = () => keys.token;
   const nonces =
     config.dpopNonceSeconds === null ? null : openNonces(config.keyEncryptionKey, config.dpopNonceSeconds);
-  app.use(metadataRoutes(config.url, [keys.token.publicJwk]).routes());
   app.use(
-    tokenRoutes({
+    tokenRoute({
       issuer: config.url,
       consoleUrl: config.consoleUrl,
       signingKey,
@@ -156,8 +155,9 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
       nonces,
       logger,
       observe: metrics.observeExchange,
-    }).routes(),
+    }),
   );
+  app.use(metadataRoutes(config.url, [keys.token.publicJwk]).routes());
   app.use(
     tokenUseRoutes({
       database,

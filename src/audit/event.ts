@@ -74,8 +74,8 @@ const bodyOf = ({ name, requestId, agentId, traceId, data }: AuditEvent, at: str
  */
 export const eventValues = (events: readonly AuditEvent[], at: Date): unknown[] => {
   const time = at.toISOString();
-  const bodies = events.map((event) => Buffer.from(bodyOf(event, time)));
-  const lengths = bodies.map(({ length }) => length);
+  const bodies = events.map((event) => bodyOf(event, time));
+  const lengths = bodies.map((body) => Buffer.byteLength(body));
   let end = 0;
   return [
     events.map(({ name }) => name),
@@ -86,7 +86,7 @@ export const eventValues = (events: readonly AuditEvent[], at: Date): unknown[] 
       return end - length + 1;
     }),
     lengths,
-    Buffer.concat(bodies),
+    Buffer.from(bodies.join('')),
   ];
 };
 

@@ -15,6 +15,7 @@ import { type Kysely, sql } from 'kysely';
 import { appendEvents } from '../audit/append.ts';
 import type { Database } from '../storage/database.ts';
 import type { Tables } from '../storage/tables.ts';
+import { joseSignature } from './ecdsa-signature.ts';
 import { decryptKey, encryptKey } from './key-encryption.ts';
 
 /** Public half as the JWKS shows it. */
@@ -104,12 +105,11 @@ const decrypt = (row: KeyRow, purpose: Purpose, keyEncryptionKey: Buffer): Buffe
 const tokenKey = (row: KeyRow, der: Buffer): SigningKey => {
   const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
   const jwk = createPublicKey(privateKey).export({ format: 'jwk' }) as JWK;
-  const signer = { key: privateKey, dsaEncoding: 'ieee-p1363' } as const;
   return {
     kid: row.kid,
     publicJwk: { ...jwk, kid: row.kid, alg: 'ES256', use: 'sig' },
     privateKey,
-    sign: (data) => sign('sha256', Buffer.from(data), signer),
+    sign: (data) => joseSignature(sign('sha256', Buffer.from(data), privateKey)),
   };
 };
 

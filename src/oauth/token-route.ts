@@ -1,6 +1,6 @@
 /** The HTTP side of `/token`: strict form in, one exchange, one answer out; and what its failures look like. */
 import type { IncomingMessage } from 'node:http';
-import Router from '@koa/router';
+import type { Middleware } from 'koa';
 import type { Logger } from 'pino';
 import { readForm } from '../http/form.ts';
 import { traceIdOf } from '../http/trace-id.ts';
@@ -12,7 +12,7 @@ import type { Outcome } from './outcome.ts';
 import { createTokenEndpoint } from './token-endpoint.ts';
 import { exchange } from './token-exchange.ts';
 
-export type TokenRoutesOptions = AnswerParts & {
+export type TokenRouteOptions = AnswerParts & {
   readonly exchange: ExchangeParts;
   /** Handed out with answers to proofs, null where none are demanded. */
   readonly nonces: Nonces | null;
@@ -26,7 +26,8 @@ const labelOf = (outcome: Outcome): string => {
   return outcome.kind === 'pending' && outcome.early ? 'slow_down' : outcome.kind;
 };
 
-export const tokenRoutes = (options: TokenRoutesOptions): Router => {
+/** Answers `/token`, and nothing else: matched by hand, since a router's search is a part of what an exchange costs. */
+export const tokenRoute = (options: TokenRouteOptions): Middleware => {
   const { logger } = options;
   const calls = new WeakMap<IncomingMessage, ExchangeCall>();
   const endpoint = createTokenEndpoint({
@@ -64,10 +65,16 @@ export const tokenRoutes = (options: TokenRoutesOptions): Router => {
     },
   });
 
-  const router = new Router();
-  router.post('/token', async (context) => {
+  return async (context, next) => {
+    if (context.path !== '/token') return next();
     // RFC 6749 section 5.1 wants both.
     context.set({ 'Cache-Control': 'no-store', Pragma: 'no-cache' });
+    if (context.method !== 'POST') {
+      context.set('Allow', 'POST');
+      context.status = 405;
+      context.body = { error: 'invalid_request', error_description: 'send a POST with a form' };
+      return;
+    }
     const form = await readForm(context.req);
     if ('error' in form) {
       context.status = form.status;
@@ -84,12 +91,5 @@ export const tokenRoutes = (options: TokenRoutesOptions): Router => {
     });
     context.respond = false;
     await endpoint.handle(context.req, context.res, form);
-  });
-  router.all('/token', (context) => {
-    context.set('Allow', 'POST');
-    context.set('Cache-Control', 'no-store');
-    context.status = 405;
-    context.body = { error: 'invalid_request', error_description: 'send a POST with a form' };
-  });
-  return router;
+  };
 };
