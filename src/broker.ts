@@ -12,14 +12,14 @@ import { openRefusals } from './audit/refusals.ts';
 import { systemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { createConsole } from './console/console.tsx';
-import { frontDoor } from './http/front-door.ts';
+import { type FrontDoor, openFrontDoor, throughFrontDoor } from './http/front-door.ts';
 import { listen } from './http/server.ts';
 import { createAssertionVerifier } from './identity/assertion-verifier.ts';
 import { createKeyCache } from './identity/key-cache.ts';
 import { openNonces } from './oauth/dpop-nonce.ts';
 import { metadataRoutes } from './oauth/metadata.ts';
 import { createKeyProver } from './oauth/prove-key.ts';
-import { tokenRoute } from './oauth/token-route.ts';
+import { openTokenRoute, withTokenRoute } from './oauth/token-route.ts';
 import { tokenUseRoutes } from './oauth/token-use-routes.ts';
 import { createMetrics } from './operations/metrics.ts';
 import { type Check, operationsHandler } from './operations/operations-handler.ts';
@@ -122,41 +122,42 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
     clock: systemClock,
     logger,
   });
-  const openApp = (...publicUrls: string[]): Koa => {
+  const openDoor = (...publicUrls: string[]): FrontDoor =>
+    openFrontDoor({ publicUrls, trustedProxies: config.trustedProxies, logger });
+  const openApp = (door: FrontDoor): Koa => {
     const app = new Koa();
     // The front door leaves only forwarding headers that are true.
     app.proxy = true;
-    app.use(frontDoor({ publicUrls, trustedProxies: config.trustedProxies, logger }));
+    app.use(throughFrontDoor(door));
     return app;
   };
-  const app = openApp(config.url, ...(config.consoleListen === null ? [config.consoleUrl] : []));
+  const door = openDoor(config.url, ...(config.consoleListen === null ? [config.consoleUrl] : []));
+  const app = openApp(door);
   const signingKey = () => keys.token;
   const nonces =
     config.dpopNonceSeconds === null ? null : openNonces(config.keyEncryptionKey, config.dpopNonceSeconds);
-  app.use(
-    tokenRoute({
-      issuer: config.url,
-      consoleUrl: config.consoleUrl,
+  const tokenRoute = openTokenRoute({
+    issuer: config.url,
+    consoleUrl: config.consoleUrl,
+    signingKey,
+    exchange: {
+      database,
+      requests: accessRequests(database),
+      verifyAssertion,
+      registry: currentRegistry,
+      policy,
+      refusals,
+      pace: coordination.pace,
+      catchUp: follower.catchUp,
       signingKey,
-      exchange: {
-        database,
-        requests: accessRequests(database),
-        verifyAssertion,
-        registry: currentRegistry,
-        policy,
-        refusals,
-        pace: coordination.pace,
-        catchUp: follower.catchUp,
-        signingKey,
-        proveKey: createKeyProver({ issuer: config.url, nonces, clock: systemClock }),
-        clock: systemClock,
-        observeDecision: metrics.observeDecision,
-      },
-      nonces,
-      logger,
-      observe: metrics.observeExchange,
-    }),
-  );
+      proveKey: createKeyProver({ issuer: config.url, nonces, clock: systemClock }),
+      clock: systemClock,
+      observeDecision: metrics.observeDecision,
+    },
+    nonces,
+    logger,
+    observe: metrics.observeExchange,
+  });
   app.use(metadataRoutes(config.url, [keys.token.publicJwk]).routes());
   app.use(
     tokenUseRoutes({
@@ -167,7 +168,7 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
       observe: metrics.countTokenUses,
     }).routes(),
   );
-  const consoleApp = config.consoleListen === null ? app : openApp(config.consoleUrl);
+  const consoleApp = config.consoleListen === null ? app : openApp(openDoor(config.consoleUrl));
   consoleApp.use(consolePages);
 
   const checks = async (): Promise<Check[]> => [
@@ -200,7 +201,7 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
   const server = await listen({
     ...config.listen,
     setting: 'COUNTERSIGN_LISTEN',
-    handler: app.callback(),
+    handler: withTokenRoute(door, tokenRoute, app.callback()),
     logger,
   });
   parts.defer(server.close);

@@ -3,9 +3,9 @@
  * put any other into its metadata), the target is a path, forwarding headers are replaced by what is true. On the way
  * out: security headers, and for whatever was thrown an answer that tells nothing of the inside.
  */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BlockList } from 'node:net';
-import type { Context, Middleware } from 'koa';
+import type { Middleware } from 'koa';
 import type { Logger } from 'pino';
 import { clientAddress, parseTrustedProxies } from './client-address.ts';
 import { retryAfterSecondsOf } from './unavailable.ts';
@@ -27,17 +27,27 @@ export type FrontDoorOptions = {
   readonly logger: Logger;
 };
 
-/** For answers that are no pages; the console sets its own policy over it. */
-const SECURITY_HEADERS: Readonly<Record<string, string>> = {
-  'Cache-Control': 'no-store',
-  'Content-Security-Policy':
-    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  'Cross-Origin-Opener-Policy': 'same-origin',
-  'Cross-Origin-Resource-Policy': 'same-origin',
-  'Referrer-Policy': 'same-origin',
-  'X-Content-Type-Options': 'nosniff',
-  'X-Frame-Options': 'DENY',
+/** What every request passes first, and whoever fails last. */
+export type FrontDoor = {
+  /** Lets a request in: the address to hold responsible for it. Null: it was refused, and is answered. */
+  readonly admit: (request: IncomingMessage, response: ServerResponse) => string | null;
+  /** Answers for whatever was thrown, telling nothing of the inside but in the log. */
+  readonly fail: (request: IncomingMessage, response: ServerResponse, error: unknown) => void;
 };
+
+/** For answers that are no pages; the console sets its own policy over it. */
+const SECURITY_HEADERS: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    'Cache-Control': 'no-store',
+    'Content-Security-Policy':
+      "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    'Cross-Origin-Opener-Policy': 'same-origin',
+    'Cross-Origin-Resource-Policy': 'same-origin',
+    'Referrer-Policy': 'same-origin',
+    'X-Content-Type-Options': 'nosniff',
+    'X-Frame-Options': 'DENY',
+  }),
+);
 /** Two years, as browsers ask for before they take a host for https only. */
 const STRICT_TRANSPORT_SECURITY = 'max-age=63072000';
 
@@ -73,9 +83,13 @@ const rewriteForwarding = (request: IncomingMessage, base: URL, trusted: BlockLi
   return client;
 };
 
-const answerError = (context: Context, status: number, error: string, description: string): void => {
-  context.status = status;
-  context.body = { error, error_description: description };
+/** Answers a request with a JSON object, where no framework does it. */
+export const sendJson = (response: ServerResponse, status: number, body: object): void => {
+  const bytes = Buffer.from(JSON.stringify(body));
+  response.statusCode = status;
+  response.setHeader('Content-Type', 'application/json; charset=utf-8');
+  response.setHeader('Content-Length', bytes.length);
+  response.end(bytes);
 };
 
 /** What the sender caused itself, as routers and parsers throw it: `expose` tells it from an error of ours. */
@@ -84,52 +98,77 @@ const statusOfSender = (error: unknown): number | null =>
     ? Number(error.status)
     : null;
 
-const answerThrown = (context: Context, error: unknown, logger: Logger): void => {
-  const retryAfter = retryAfterSecondsOf(error);
-  const about = { err: error, method: context.method, path: context.path };
-  const senderStatus = statusOfSender(error);
-  if (retryAfter !== null) {
-    logger.warn(about, 'answered 503: something that must hold is unavailable');
-    context.set('Retry-After', String(retryAfter));
-    answerError(context, 503, 'temporarily_unavailable', 'try the same request again');
-  } else if (senderStatus !== null) {
-    answerError(context, senderStatus, 'invalid_request', 'the request is not acceptable');
-  } else {
-    logger.error(about, 'answered 500: unexpected error');
-    answerError(context, 500, 'server_error', 'an internal error, told in the log of the broker');
-  }
+const setGuards = (response: ServerResponse, secure: boolean): void => {
+  for (const [name, value] of SECURITY_HEADERS) response.setHeader(name, value);
+  if (secure) response.setHeader('Strict-Transport-Security', STRICT_TRANSPORT_SECURITY);
 };
 
-/** The outermost middleware. Sets `context.state.clientAddress`. */
-export const frontDoor = ({ publicUrls, trustedProxies, logger }: FrontDoorOptions): Middleware => {
+/** Opens the front door of the given hosts. */
+export const openFrontDoor = ({ publicUrls, trustedProxies, logger }: FrontDoorOptions): FrontDoor => {
   const hosts = new Map(publicUrls.map((url) => [new URL(url).host, new URL(url)]));
   const trusted = parseTrustedProxies(trustedProxies);
 
-  const guard = (context: Context, base: URL | null): void => {
-    for (const name of context.res.getHeaderNames()) if (name !== 'connection') context.remove(name);
-    context.set(SECURITY_HEADERS);
-    if (base?.protocol === 'https:') context.set('Strict-Transport-Security', STRICT_TRANSPORT_SECURITY);
+  return {
+    admit: (request, response) => {
+      const base = checkRequest(request, hosts);
+      if (base instanceof URL) {
+        setGuards(response, base.protocol === 'https:');
+        return rewriteForwarding(request, base, trusted);
+      }
+      setGuards(response, false);
+      sendJson(response, base.status, { error: 'invalid_request', error_description: base.description });
+      return null;
+    },
+    fail: (request, response, error) => {
+      const about = { err: error, method: request.method, path: request.url?.replace(/\?.*/s, '') };
+      if (response.headersSent) {
+        logger.error(about, 'failed while answering');
+        response.destroy();
+        return;
+      }
+      const kept = [...SECURITY_HEADERS.keys(), 'Strict-Transport-Security', 'Connection'].map((name) =>
+        name.toLowerCase(),
+      );
+      for (const name of response.getHeaderNames()) if (!kept.includes(name)) response.removeHeader(name);
+      const retryAfter = retryAfterSecondsOf(error);
+      const senderStatus = statusOfSender(error);
+      if (retryAfter !== null) {
+        logger.warn(about, 'answered 503: something that must hold is unavailable');
+        response.setHeader('Retry-After', retryAfter);
+        sendJson(response, 503, {
+          error: 'temporarily_unavailable',
+          error_description: 'try the same request again',
+        });
+      } else if (senderStatus !== null) {
+        sendJson(response, senderStatus, {
+          error: 'invalid_request',
+          error_description: 'the request is not acceptable',
+        });
+      } else {
+        logger.error(about, 'answered 500: unexpected error');
+        sendJson(response, 500, {
+          error: 'server_error',
+          error_description: 'an internal error, told in the log of the broker',
+        });
+      }
+    },
   };
+};
 
-  return async (context, next) => {
-    const base = checkRequest(context.req, hosts);
-    if (!(base instanceof URL)) {
-      guard(context, null);
-      answerError(context, base.status, 'invalid_request', base.description);
+/** The same as the outermost middleware of an application. Sets `context.state.clientAddress`. */
+export const throughFrontDoor =
+  ({ admit, fail }: FrontDoor): Middleware =>
+  async (context, next) => {
+    const address = admit(context.req, context.res);
+    if (address === null) {
+      context.respond = false;
       return;
     }
-    context.state.clientAddress = rewriteForwarding(context.req, base, trusted);
-    guard(context, base);
+    context.state.clientAddress = address;
     try {
       await next();
     } catch (error) {
-      if (context.headerSent) {
-        logger.error({ err: error, method: context.method, path: context.path }, 'failed while answering');
-        context.res.destroy();
-        return;
-      }
-      guard(context, base);
-      answerThrown(context, error, logger);
+      context.respond = false;
+      fail(context.req, context.res, error);
     }
   };
-};

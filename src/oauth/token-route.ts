@@ -1,8 +1,8 @@
 /** The HTTP side of `/token`: strict form in, one exchange, one answer out; and what its failures look like. */
-import type { IncomingMessage } from 'node:http';
-import type { Middleware } from 'koa';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { readForm } from '../http/form.ts';
+import { type FrontDoor, sendJson } from '../http/front-door.ts';
 import { traceIdOf } from '../http/trace-id.ts';
 import { retryAfterSecondsOf } from '../http/unavailable.ts';
 import { type AnswerParts, answerOf } from './answer.ts';
@@ -21,13 +21,20 @@ export type TokenRouteOptions = AnswerParts & {
   readonly observe: (outcome: string, seconds: number) => void;
 };
 
+/** Answers one request to `/token` that the front door let in; `address` is the client's. */
+export type TokenRoute = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  address: string,
+) => Promise<void>;
+
 const labelOf = (outcome: Outcome): string => {
   if (outcome.kind === 'refused') return outcome.reason;
   return outcome.kind === 'pending' && outcome.early ? 'slow_down' : outcome.kind;
 };
 
-/** Answers `/token`, and nothing else: matched by hand, since a router's search is a part of what an exchange costs. */
-export const tokenRoute = (options: TokenRouteOptions): Middleware => {
+/** Answers `/token`: without the framework, which would be a part of what every exchange costs. */
+export const openTokenRoute = (options: TokenRouteOptions): TokenRoute => {
   const { logger } = options;
   const calls = new WeakMap<IncomingMessage, ExchangeCall>();
   const endpoint = createTokenEndpoint({
@@ -65,31 +72,40 @@ export const tokenRoute = (options: TokenRouteOptions): Middleware => {
     },
   });
 
-  return async (context, next) => {
-    if (context.path !== '/token') return next();
+  const refuse = (response: ServerResponse, status: number, error: string, description: string): void =>
+    sendJson(response, status, { error, error_description: description });
+
+  return async (request, response, address) => {
     // RFC 6749 section 5.1 wants both.
-    context.set({ 'Cache-Control': 'no-store', Pragma: 'no-cache' });
-    if (context.method !== 'POST') {
-      context.set('Allow', 'POST');
-      context.status = 405;
-      context.body = { error: 'invalid_request', error_description: 'send a POST with a form' };
-      return;
+    response.setHeader('Cache-Control', 'no-store');
+    response.setHeader('Pragma', 'no-cache');
+    if (request.method !== 'POST') {
+      response.setHeader('Allow', 'POST');
+      return refuse(response, 405, 'invalid_request', 'send a POST with a form');
     }
-    const form = await readForm(context.req);
+    const form = await readForm(request);
     if ('error' in form) {
-      context.status = form.status;
-      if (form.close) context.set('Connection', 'close');
-      context.body = { error: form.error, error_description: form.description };
-      return;
+      if (form.close) response.setHeader('Connection', 'close');
+      return refuse(response, form.status, form.error, form.description);
     }
-    calls.set(context.req, {
+    const { authorization, dpop, traceparent } = request.headers;
+    calls.set(request, {
       form,
-      authorization: context.req.headers.authorization,
-      proofs: context.req.headers.dpop === undefined ? [] : (context.req.headersDistinct.dpop ?? []),
-      address: context.state.clientAddress,
-      traceId: traceIdOf(context.get('traceparent')),
+      authorization,
+      proofs: dpop === undefined ? [] : (request.headersDistinct.dpop ?? []),
+      address,
+      traceId: traceIdOf(String(traceparent ?? '')),
     });
-    context.respond = false;
-    await endpoint.handle(context.req, context.res, form);
+    await endpoint.handle(request, response, form);
   };
 };
+
+/** Lets `/token` in by `door` and answers it by `route`; everything else is the application's. */
+export const withTokenRoute =
+  (door: FrontDoor, route: TokenRoute, application: RequestListener): RequestListener =>
+  (request, response) => {
+    if (!/^\/token(?:\?|$)/.test(request.url ?? '')) return application(request, response);
+    const address = door.admit(request, response);
+    if (address === null) return;
+    route(request, response, address).catch((error: unknown) => door.fail(request, response, error));
+  };

@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { openRefusals } from '../../src/audit/refusals.ts';
 import { createConsole } from '../../src/console/console.tsx';
 import type { ConsoleOptions } from '../../src/console/console-parts.ts';
-import { frontDoor } from '../../src/http/front-door.ts';
+import { openFrontDoor, throughFrontDoor } from '../../src/http/front-door.ts';
 import { listen } from '../../src/http/server.ts';
 import { buildRegistry } from '../../src/registry/build-registry.ts';
 import type { Principal } from '../../src/registry/registry.ts';
@@ -71,7 +71,7 @@ export const startConsole = async (given?: TestDatabase) => {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const app = new Koa();
-  app.use(frontDoor({ publicUrls: [url], trustedProxies: [], logger }));
+  app.use(throughFrontDoor(openFrontDoor({ publicUrls: [url], trustedProxies: [], logger })));
   const clock = { now: () => new Date() };
   const options: ConsoleOptions = {
     database,

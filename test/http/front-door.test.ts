@@ -1,7 +1,7 @@
 import Koa, { type Context } from 'koa';
 import { pino } from 'pino';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { frontDoor } from '../../src/http/front-door.ts';
+import { openFrontDoor, throughFrontDoor } from '../../src/http/front-door.ts';
 import { type Listening, listen } from '../../src/http/server.ts';
 import { KeysUnavailable } from '../../src/identity/keys-unavailable.ts';
 import { type Reply, send, sendBytes } from './wire.ts';
@@ -19,7 +19,7 @@ const start = async (
 ): Promise<number> => {
   const app = new Koa();
   app.proxy = true;
-  app.use(frontDoor({ publicUrls, trustedProxies, logger }));
+  app.use(throughFrontDoor(openFrontDoor({ publicUrls, trustedProxies, logger })));
   app.use((context) => inside(context));
   const server = await listen({
     host: '127.0.0.1',
