@@ -1,18 +1,37 @@
 /** RFC 8785 bytes and their digests: one spelling of a value, so that equal things have equal digests. */
 import { hash } from 'node:crypto';
 
+/** Text that JSON writes as it is: most of ours. */
+const PLAIN_TEXT = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
+
 const stringText = (text: string): string => {
+  if (PLAIN_TEXT.test(text)) return `"${text}"`;
   if (!text.isWellFormed()) throw new TypeError('a lone surrogate is not JSON text');
   return JSON.stringify(text);
 };
 
-/** Members by their names' UTF-16 code units (section 3.2.3), which is how `sort` compares. */
+/** Up to so many names, sorting by insertion takes half the time of `sort`, and no memory. */
+const FEW_NAMES = 24;
+
+/** Orders names by their UTF-16 code units (section 3.2.3), which is how `<` and `sort` compare. */
+const sortNames = (names: string[]): string[] => {
+  if (names.length > FEW_NAMES) return names.sort();
+  for (const [index, name] of names.entries()) {
+    let place = index;
+    for (let before = names[place - 1]; before !== undefined && before > name; before = names[place - 1]) {
+      names[place] = before;
+      place -= 1;
+    }
+    names[place] = name;
+  }
+  return names;
+};
+
 const objectText = (object: Readonly<Record<string, unknown>>): string => {
   let text = '';
-  for (const name of Object.keys(object).sort()) {
+  for (const name of sortNames(Object.keys(object))) {
     const member = object[name];
-    if (member === undefined) continue;
-    text += `${text === '' ? '' : ','}${stringText(name)}:${canonicalJson(member)}`;
+    if (member !== undefined) text += `${text === '' ? '' : ','}${stringText(name)}:${canonicalJson(member)}`;
   }
   return `{${text}}`;
 };

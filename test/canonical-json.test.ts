@@ -14,6 +14,10 @@ describe('the canonical form', () => {
       [333333333.3333333, 1e30, 4.5, 2e-3, 1e-27, -0, 0, 5e-324, 2 ** 53],
     ],
     ['the shortest escapes', '€$\u000f\nA\'B"\\\\"/\u2028'],
+    [
+      'more names than are sorted by hand',
+      Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`n${(index * 37) % 100}`, index])),
+    ],
     ['nothing in nothing', [{}, [], '', null]],
     [
       'members that objects have by themselves',
