@@ -62,10 +62,11 @@ export const storedKey = (key: RequestKey): string =>
   key.kind === 'own' ? `i:${key.value}` : `d:${key.value}`;
 
 /**
- * `limit 1` tells the planner that there is one row: nobody analyzes so small a table, and believing in a thousand it
- * would read whole tables at each exchange. Scopes come joined: an array of arrays could not be ragged.
+ * Each `limit 1` tells the planner that there is one row, to be looked up by its key. Its plan is made once, when the
+ * tables may still be empty: joined plainly, it would read them whole at every exchange ever after. Scopes come joined:
+ * an array of arrays could not be ragged.
  */
-const FIND: Statement = {
+export const FIND: Statement = {
   name: 'find-requests',
   text: `
 select q.position, now() as now, f.registry_revision, f.policy_revision,
@@ -79,10 +80,13 @@ select q.position, now() as now, f.registry_revision, f.policy_revision,
 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
   with ordinality as q (agent_id, key, request_id, audience, scopes, position)
 cross join (select registry_revision, policy_revision from in_force limit 1) f
-left join request_keys k on k.agent_id = q.agent_id and k.key = q.key
-left join access_requests r on r.id = coalesce(k.request_id, q.request_id) and r.agent_id = q.agent_id
-left join grants g on g.request_id = r.id
-left join tokens t on t.jti = g.current_jti`,
+left join lateral (
+  select k.request_id from request_keys k where k.agent_id = q.agent_id and k.key = q.key limit 1) k on true
+left join lateral (
+  select * from access_requests r where r.id = coalesce(k.request_id, q.request_id) and r.agent_id = q.agent_id
+  limit 1) r on true
+left join lateral (select * from grants g where g.request_id = r.id limit 1) g on true
+left join lateral (select * from tokens t where t.jti = g.current_jti limit 1) t on true`,
 };
 
 type FindRow = {

@@ -35,8 +35,8 @@ const MINT = `with ${GUARD}, moved as (
   returning issued_at, expires_at
 ), ${tellFrom('minted', 9)}`;
 const MINTED = ' select issued_at, expires_at from minted';
-const MINT_TOKEN: Statement = { name: 'mint-token', text: `${MINT}${MINTED}` };
-const MINT_BOUND_TOKEN: Statement = {
+export const MINT_TOKEN: Statement = { name: 'mint-token', text: `${MINT}${MINTED}` };
+export const MINT_BOUND_TOKEN: Statement = {
   name: 'mint-bound-token',
   text: `${MINT}, ${spendFrom('minted', '$15')}${MINTED}`,
 };
@@ -82,8 +82,8 @@ const REDELIVER = `with ${GUARD}, live as (
   for share of g
 ), ${tellFrom('live', 6)}`;
 const LIVE = ' select id from live';
-const REDELIVER_TOKEN: Statement = { name: 'redeliver-token', text: `${REDELIVER}${LIVE}` };
-const REDELIVER_BOUND_TOKEN: Statement = {
+export const REDELIVER_TOKEN: Statement = { name: 'redeliver-token', text: `${REDELIVER}${LIVE}` };
+export const REDELIVER_BOUND_TOKEN: Statement = {
   name: 'redeliver-bound-token',
   text: `${REDELIVER}, ${spendFrom('live', '$12')}${LIVE}`,
 };

@@ -64,8 +64,8 @@ with asked as materialized (
 ), claimed as (
   insert into request_keys as k (agent_id, key, request_id)
   select guard.agent_id, guard.key, guard.id from guard
-  where not exists (select from denials d where d.agent_id = guard.agent_id and d.audience = guard.audience
-    and d.scope = any(guard.scopes) and d.lifted_at is null and d.held_until > now())
+  where (select d.request_id from denials d where d.agent_id = guard.agent_id and d.audience = guard.audience
+    and d.scope = any(guard.scopes) and d.lifted_at is null and d.held_until > now() limit 1) is null
   on conflict (agent_id, key) do update set request_id = excluded.request_id
     where k.request_id = (select asked.replaces from asked where asked.id = excluded.request_id)
   returning k.request_id
@@ -102,8 +102,8 @@ select opened.id, opened.expires_at, minted.issued_at as token_issued_at, minted
 from opened left join granted on granted.request_id = opened.id left join minted on minted.jti = granted.current_jti`,
 });
 
-const OPEN = openStatement('open-requests', { column: '', spent: '' });
-const OPEN_PROVEN = openStatement('open-proven-requests', {
+export const OPEN = openStatement('open-requests', { column: '', spent: '' });
+export const OPEN_PROVEN = openStatement('open-proven-requests', {
   column: ', proof text',
   spent: `, ${spendFrom('opened join asked a on a.id = opened.id', 'a.proof')}`,
 });

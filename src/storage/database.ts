@@ -108,7 +108,15 @@ const withDeadline = <T>(work: Promise<T>, milliseconds: number, onMissed: () =>
     work.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 
-const openPool = (dsn: string, max: number, logger: Logger) => {
+/**
+ * The exchange's statements are planned once. Left to guess, PostgreSQL takes a plan made for two rows to be cheaper than
+ * one made for any number, and plans anew at each call, which costs more than the call.
+ */
+const PLAN_ONCE = '-c plan_cache_mode=force_generic_plan';
+
+type PoolSettings = { readonly logger: Logger; readonly options?: string };
+
+const openPool = (dsn: string, max: number, { logger, options }: PoolSettings) => {
   const pool = new pg.Pool({
     connectionString: dsn,
     max,
@@ -117,6 +125,7 @@ const openPool = (dsn: string, max: number, logger: Logger) => {
     keepAlive: true,
     application_name: 'countersign',
     types,
+    options,
     ...SERVER_LIMITS,
   });
   const lost = new WeakSet<pg.PoolClient>();
@@ -170,17 +179,20 @@ const kyselyOn = (pool: Pool): Kysely<Tables> =>
  * Opens both pools and proves with one query that the database answers. Throws `DatabaseUnavailable` if it does not,
  * and a plain error if `dsn` is no connection string; neither tells the connection string.
  */
-export const openDatabase = async (options: {
+export const openDatabase = async ({
+  dsn,
+  logger,
+}: {
   readonly dsn: string;
   readonly logger: Logger;
 }): Promise<Database> => {
   try {
-    new pg.Client({ connectionString: options.dsn });
+    new pg.Client({ connectionString: dsn });
   } catch {
     throw new Error(NOT_A_DSN);
   }
-  const main = openPool(options.dsn, MAIN_CONNECTIONS, options.logger);
-  const reading = openPool(options.dsn, PAGE_CONNECTIONS, options.logger);
+  const main = openPool(dsn, MAIN_CONNECTIONS, { logger, options: PLAN_ONCE });
+  const reading = openPool(dsn, PAGE_CONNECTIONS, { logger });
   const query = async <Row>({ name, text }: Statement, values: readonly unknown[]): Promise<Row[]> => {
     const connection = await main.acquire();
     try {
