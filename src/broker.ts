@@ -92,14 +92,18 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
     return registry;
   };
 
-  const refusals = openRefusals(database, logger);
+  const metrics = createMetrics(() => countPending(database));
+  const refusals = openRefusals(database, logger, {
+    observe: ({ name, data }) => {
+      if (name === 'assertion.rejected') metrics.countRejectedAssertion(data.reason);
+    },
+  });
   parts.defer(refusals.stop);
   const coordination = openCoordination({ redisUrl: config.redisUrl, logger });
   parts.defer(coordination.close);
   const sweeper = startSweeper(database, logger);
   parts.defer(sweeper.stop);
 
-  const metrics = createMetrics(() => countPending(database));
   const verifyAssertion = createAssertionVerifier({
     tenants: config.tenants,
     keys: createKeyCache({
@@ -164,6 +168,7 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
       database,
       verifyAssertion,
       registry: currentRegistry,
+      refusals,
       clock: systemClock,
       observe: metrics.countTokenUses,
     }).routes(),

@@ -8,6 +8,7 @@ import { appendEvents } from '../audit/append.ts';
 import type { AuditEvent } from '../audit/event.ts';
 import { newGrantId } from '../ids.ts';
 import type { Decision } from '../policy/decision.ts';
+import type { VoteReason } from '../reasons/vote.ts';
 import { isSamePrincipal, type Principal } from '../registry/registry.ts';
 import type { Database } from '../storage/database.ts';
 import type { Tables } from '../storage/tables.ts';
@@ -29,14 +30,16 @@ export type Vote = {
   readonly traceId: string | null;
 };
 
-export type VoteRefusal =
+export type VoteRefusal = Extract<
+  VoteReason,
   | 'not_found'
   | 'already_decided'
   | 'already_voted'
   | 'terms_changed'
   | 'not_eligible'
   | 'owner'
-  | 'sign_in_too_old';
+  | 'sign_in_too_old'
+>;
 
 export type VoteOutcome =
   | { readonly outcome: 'counted' | 'approved' | 'denied' }

@@ -11,6 +11,7 @@ export type EventName =
   | 'assertion.rejected'
   | 'agent.mapped'
   | 'agent.rejected'
+  | 'caller.rejected'
   | 'policy.decided'
   | 'policy.failed'
   | 'policy.activated'
@@ -31,6 +32,7 @@ export type EventName =
   | 'console.signed_in'
   | 'console.sign_in_refused'
   | 'console.signed_out'
+  | 'console.refused'
   | 'csrf.blocked';
 
 export type JsonValue =

@@ -21,6 +21,7 @@ import { notFound } from './refusals.ts';
 import { requestIdOf } from './request-address.ts';
 import { mayApprove } from './roles.ts';
 import type { Session } from './sessions.ts';
+import { tellRefusal } from './tell-refusal.ts';
 
 /** Requests on one page of the queue: more than anybody reads at once. */
 const QUEUE_PAGE_SIZE = 50;
@@ -60,15 +61,13 @@ const showQueue = async (parts: ConsoleParts, context: ConsoleContext): Promise<
   ));
 };
 
-/** The request of the address, if it exists and this person's groups may decide it; else null, answered with 404. */
+/** The request of the address, if it exists and this person's groups may decide it; else null. */
 export const requestOf = async (
   parts: ConsoleParts,
   context: ConsoleContext,
 ): Promise<ApprovalRequest | null> => {
   const id = requestIdOf(context);
-  const request = id === null ? null : await findForApprover(parts.database, sessionOf(context), id);
-  if (request === null) answerRefusal(parts, context, notFound);
-  return request;
+  return id === null ? null : findForApprover(parts.database, sessionOf(context), id);
 };
 
 /** What became of a vote that did not count. */
@@ -109,7 +108,9 @@ export const showApproval = async (
 
 const showRequest = async (parts: ConsoleParts, context: ConsoleContext): Promise<void> => {
   const request = await requestOf(parts, context);
-  if (request !== null) await showApproval(parts, context, { request });
+  if (request !== null) return showApproval(parts, context, { request });
+  await tellRefusal(parts, context, { event: 'console.refused', reason: 'request_hidden' });
+  answerRefusal(parts, context, notFound);
 };
 
 export const approvalRoutes = (router: Router<ConsoleState>, parts: ConsoleParts): void => {

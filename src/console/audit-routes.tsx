@@ -2,13 +2,13 @@
 import type Router from '@koa/router';
 import { type AuditFilters, type AuditModel, AuditPage } from '../../views/audit-page.tsx';
 import { type EventFilter, listEvents } from '../audit/trace.ts';
-import { answerPage, answerRefusal, pageContext } from './answers.tsx';
+import { answerPage, pageContext } from './answers.tsx';
 import { eventJson } from './audit-json.ts';
 import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts.ts';
 import { EVENT_NAMES, eventModel, peopleIn } from './event-model.ts';
+import { refuseRole } from './guards.tsx';
 import { namesOf } from './people.ts';
 import { answerJson, asksForJson, refuseJson, requireReader } from './readers.ts';
-import { roleMissing } from './refusals.ts';
 import { mayReadTrail } from './roles.ts';
 
 const AUDIT_PAGE_SIZE = 50;
@@ -117,7 +117,7 @@ export const auditRoutes = (router: Router<ConsoleState>, parts: ConsoleParts): 
   router.get('/audit', requireReader(parts), async (context) => {
     const { session } = context.state;
     if (session !== null && !mayReadTrail(session.roles))
-      answerRefusal(parts, context, roleMissing('the app role Auditor'));
+      await refuseRole(parts, context, 'the app role Auditor');
     else await showAudit(parts, context);
   });
 };

@@ -44,6 +44,8 @@ export type ConsoleState = {
   /** W3C trace id, 32 hex digits: names this request in the log, in its events and on error pages. */
   traceId: string;
   session: Session | null;
+  /** As the front door found it. */
+  clientAddress: string;
   /** What the person typed, kept on whatever page answers. */
   typed: string;
 };

@@ -10,8 +10,8 @@ import { loadAssets } from './assets.ts';
 import { auditRoutes } from './audit-routes.tsx';
 import type { ConsoleOptions, ConsoleParts, ConsoleState } from './console-parts.ts';
 import { openEntra } from './entra.ts';
-import { answerSafely, withSession } from './guards.tsx';
-import { notFound, roleMissing } from './refusals.ts';
+import { answerSafely, refuseRole, withSession } from './guards.tsx';
+import { notFound } from './refusals.ts';
 import { mayApprove, mayReadTrail } from './roles.ts';
 import { signInRoutes } from './sign-in-routes.tsx';
 import { traceRoutes } from './trace-routes.tsx';
@@ -39,12 +39,12 @@ const assetRoute = (router: Router<ConsoleState>, parts: ConsoleParts): void => 
 
 /** The start: whatever this person is here for. */
 const startRoute = (router: Router<ConsoleState>, parts: ConsoleParts): void => {
-  router.get('/', withSession(parts), (context) => {
+  router.get('/', withSession(parts), async (context) => {
     const { session } = context.state;
     if (session === null) redirect(context, '/sign-in');
     else if (mayApprove(session.roles)) redirect(context, '/approvals');
     else if (mayReadTrail(session.roles)) redirect(context, '/audit');
-    else answerRefusal(parts, context, roleMissing('an app role, such as Approver or Auditor,'));
+    else await refuseRole(parts, context, 'an app role, such as Approver or Auditor,');
   });
 };
 

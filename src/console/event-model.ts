@@ -11,6 +11,7 @@ const TONES: Readonly<Record<EventName, Tone>> = {
   'assertion.rejected': 'bad',
   'agent.mapped': 'plain',
   'agent.rejected': 'bad',
+  'caller.rejected': 'bad',
   'policy.decided': 'plain',
   'policy.failed': 'bad',
   'policy.activated': 'plain',
@@ -31,6 +32,7 @@ const TONES: Readonly<Record<EventName, Tone>> = {
   'console.signed_in': 'plain',
   'console.sign_in_refused': 'bad',
   'console.signed_out': 'plain',
+  'console.refused': 'bad',
   'csrf.blocked': 'bad',
 };
 

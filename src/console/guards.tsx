@@ -21,6 +21,7 @@ import {
 import { checkSameOrigin } from './same-origin.ts';
 import { securityHeaders } from './security-headers.ts';
 import { findSession } from './sessions.ts';
+import { tellRefusal } from './tell-refusal.ts';
 
 type Middleware = RouterMiddleware<ConsoleState>;
 
@@ -57,19 +58,6 @@ export const answerSafely =
     }
   };
 
-/** Tells a forged post; equal ones within a minute are counted in one event. */
-export const tellForged = async (
-  parts: ConsoleParts,
-  context: ConsoleContext,
-  reason: string,
-): Promise<void> => {
-  const { session, traceId } = context.state;
-  const person = session === null ? null : { tenant: session.tenant, object: session.object };
-  await parts.refusals.tell(`csrf ${reason} ${session?.tenant ?? ''} ${session?.object ?? ''}`, [
-    { name: 'csrf.blocked', traceId, data: { reason, ...(person !== null && { person }) } },
-  ]);
-};
-
 /** Only a post from a page of this very origin passes; nothing is read of any other. */
 export const requireSameOrigin =
   (parts: ConsoleParts): Middleware =>
@@ -77,7 +65,7 @@ export const requireSameOrigin =
     const { origin, 'sec-fetch-site': fetchSite } = context.req.headers;
     const reason = checkSameOrigin({ origin, fetchSite: fetchSite as string | undefined }, parts.origin);
     if (reason === null) return next();
-    await tellForged(parts, context, reason);
+    await tellRefusal(parts, context, { event: 'csrf.blocked', reason });
     context.set('Connection', 'close');
     answerRefusal(parts, context, forged);
   };
@@ -96,8 +84,10 @@ export const requireSession =
     await loadSession(parts, context);
     if (context.state.session !== null) return next();
     const reads = context.method === 'GET' || context.method === 'HEAD';
-    if (!reads) answerRefusal(parts, context, signedOut(context.path, 403));
-    else if (asksForPart(context)) answerRefusal(parts, context, signedOut(context.path, 401));
+    if (!reads) {
+      await tellRefusal(parts, context, { event: 'console.refused', reason: 'signed_out' });
+      answerRefusal(parts, context, signedOut(context.path, 403));
+    } else if (asksForPart(context)) answerRefusal(parts, context, signedOut(context.path, 401));
     else redirect(context, signInHref(context.url));
   };
 
@@ -109,12 +99,22 @@ export const withSession =
     await next();
   };
 
+/** Refuses a person whose roles are others than `roles`, in words. */
+export const refuseRole = async (
+  parts: ConsoleParts,
+  context: ConsoleContext,
+  roles: string,
+): Promise<void> => {
+  await tellRefusal(parts, context, { event: 'console.refused', reason: 'role_missing' });
+  answerRefusal(parts, context, roleMissing(roles));
+};
+
 /** Lets through a session that `allowed` accepts; `roles` names in words what that takes. */
 export const requireRole =
   (parts: ConsoleParts, allowed: (roles: readonly string[]) => boolean, roles: string): Middleware =>
   async (context, next) => {
     if (allowed(context.state.session?.roles ?? [])) return next();
-    answerRefusal(parts, context, roleMissing(roles));
+    await refuseRole(parts, context, roles);
   };
 
 /** The form of a post, null if it was refused (then that is answered). */
@@ -122,6 +122,7 @@ export const formOf = async (parts: ConsoleParts, context: ConsoleContext) => {
   const form = await readForm(context.req);
   if (!('error' in form)) return form;
   if (form.close) context.set('Connection', 'close');
+  await tellRefusal(parts, context, { event: 'console.refused', reason: 'form_malformed' });
   answerRefusal(parts, context, malformed(`The form was refused: ${form.description}.`, form.status));
   return null;
 };

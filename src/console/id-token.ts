@@ -3,10 +3,11 @@
  * Connect Core section 3.1.3.7), so its claims are checked, not its signature: tenant, audience and nonce above all.
  */
 import { z } from 'zod';
+import type { SignInReason } from '../reasons/console.ts';
 import type { Person } from './sessions.ts';
 
 /** Which check failed. */
-export type IdTokenReason = 'claims' | 'issuer' | 'tenant' | 'audience' | 'nonce' | 'expired';
+export type IdTokenReason = Extract<SignInReason, `id_token_${string}`>;
 
 const guid = z
   .string()
@@ -44,12 +45,12 @@ export const checkIdToken = (
   expected: ExpectedIdToken,
 ): { readonly person: Person } | { readonly reason: IdTokenReason } => {
   const { success, data } = claims.safeParse(token);
-  if (!success) return { reason: 'claims' };
-  if (data.iss !== expected.issuer) return { reason: 'issuer' };
-  if (data.tid !== expected.tenantId) return { reason: 'tenant' };
-  if (data.aud !== expected.clientId) return { reason: 'audience' };
-  if (data.nonce !== expected.nonce) return { reason: 'nonce' };
-  if (data.exp * 1000 <= expected.now.getTime()) return { reason: 'expired' };
+  if (!success) return { reason: 'id_token_claims' };
+  if (data.iss !== expected.issuer) return { reason: 'id_token_issuer' };
+  if (data.tid !== expected.tenantId) return { reason: 'id_token_tenant' };
+  if (data.aud !== expected.clientId) return { reason: 'id_token_audience' };
+  if (data.nonce !== expected.nonce) return { reason: 'id_token_nonce' };
+  if (data.exp * 1000 <= expected.now.getTime()) return { reason: 'id_token_expired' };
   const username = data.preferred_username ?? data.oid;
   return {
     person: {

@@ -4,16 +4,16 @@
  * read the trail. Everybody else is a person with a session.
  */
 import type { RouterMiddleware } from '@koa/router';
+import { type RejectedCaller, tellRejectedCaller } from '../audit/rejected-caller.ts';
+import { networkOf } from '../http/network.ts';
+import type { CallerReason } from '../reasons/caller.ts';
+import type { ClientAnswer } from '../reasons/explanation.ts';
 import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts.ts';
 import { readCookie } from './cookies.ts';
 import { requireSession } from './guards.tsx';
 import { mayReadTrail } from './roles.ts';
 
-type Refusal = {
-  readonly status: 400 | 401 | 403 | 404;
-  readonly error: 'invalid_request' | 'invalid_token' | 'insufficient_scope' | 'not_found';
-  readonly description: string;
-};
+type Refusal = ClientAnswer & { readonly description: string };
 
 const BEARER = /^bearer +([^\s,]+)$/i;
 
@@ -36,28 +36,44 @@ export const refuseJson = (context: ConsoleContext, { status, error, description
   context.body = JSON.stringify({ error, error_description: description });
 };
 
-const checkWorkload = async (parts: ConsoleParts, context: ConsoleContext): Promise<Refusal | null> => {
+const checkWorkload = async (
+  parts: ConsoleParts,
+  context: ConsoleContext,
+): Promise<RejectedCaller | null> => {
   const { authorization } = context.req.headers;
-  if (authorization !== undefined && readCookie(context, parts.url, 'session') !== null) {
-    return {
-      status: 400,
-      error: 'invalid_request',
-      description: 'send a session cookie or Bearer, not both',
-    };
-  }
+  if (authorization !== undefined && readCookie(context, parts.url, 'session') !== null)
+    return { caller: 'bearer_and_cookie' };
   const assertion = BEARER.exec(authorization ?? '')?.[1];
-  const verified =
-    assertion === undefined ? undefined : await parts.verifyAssertion(assertion, parts.clock());
-  if (verified === undefined || 'reason' in verified) {
-    return { status: 401, error: 'invalid_token', description: 'send an Entra assertion as Bearer' };
-  }
+  if (assertion === undefined) return { caller: 'bearer_missing' };
+  const verified = await parts.verifyAssertion(assertion, parts.clock());
+  if ('reason' in verified) return { assertion: verified.reason };
   const { tenantId: tenant, objectId: object, roles } = verified.workload;
-  if (parts.registry().agentOf({ tenant, object }) !== undefined) {
-    return { status: 403, error: 'insufficient_scope', description: 'agents do not read the trail' };
-  }
-  return mayReadTrail(roles)
-    ? null
-    : { status: 403, error: 'insufficient_scope', description: 'the app role Auditor is needed' };
+  const workload = { tenant, object };
+  if (parts.registry().agentOf(workload) !== undefined) return { caller: 'agent_as_reader', workload };
+  return mayReadTrail(roles) ? null : { caller: 'reader_role_missing', workload };
+};
+
+const UNPROVEN = 'send an Entra assertion as Bearer';
+
+/** Told to callers that are somebody; everybody else is told how to become one. */
+const DESCRIPTIONS: Partial<Readonly<Record<CallerReason, string>>> = {
+  bearer_and_cookie: 'send a session cookie or Bearer, not both',
+  agent_as_reader: 'agents do not read the trail',
+  reader_role_missing: 'the app role Auditor is needed',
+};
+
+const refuseReader = async (
+  parts: ConsoleParts,
+  context: ConsoleContext,
+  rejected: RejectedCaller,
+): Promise<void> => {
+  const { status, error } = await tellRejectedCaller(parts.refusals, rejected, {
+    at: context.path.split('/', 2).join('/'),
+    network: networkOf(context.state.clientAddress),
+    traceId: context.state.traceId,
+  });
+  const description = ('caller' in rejected && DESCRIPTIONS[rejected.caller]) || UNPROVEN;
+  refuseJson(context, { status, error, description });
 };
 
 /** Lets through workloads that may read, and people with a session, whose roles the route then checks. */
@@ -69,6 +85,6 @@ export const requireReader = (parts: ConsoleParts): RouterMiddleware<ConsoleStat
     if (!asksForJson(context)) return session(context, next);
     const refusal = await checkWorkload(parts, context);
     if (refusal === null) return next();
-    refuseJson(context, refusal);
+    await refuseReader(parts, context, refusal);
   };
 };

@@ -1,6 +1,7 @@
 /** Signing in and out. Only links and redirects lead to Entra: the policy of our pages lets no form post lead away. */
 import type Router from '@koa/router';
 import { SignedOutPage, SignInPage } from '../../views/message-page.tsx';
+import type { SignInReason } from '../reasons/console.ts';
 import { answerPage, answerRefusal, pageContext, redirect } from './answers.tsx';
 import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts.ts';
 import { newSecret, readCookie, writeCookie } from './cookies.ts';
@@ -9,6 +10,7 @@ import { signInFailed, signInHref, signInNotConfigured } from './refusals.ts';
 import { returnAddress } from './return-address.ts';
 import { endSession, openSession, SESSION_MAX_SECONDS } from './sessions.ts';
 import { beginSignIn, SIGN_IN_SECONDS, takeSignIn } from './sign-ins.ts';
+import { tellRefusal } from './tell-refusal.ts';
 
 /** One value of a query parameter; a repeated one is none. */
 const queryValue = (context: ConsoleContext, name: string): string | undefined => {
@@ -45,20 +47,20 @@ const begin = async (parts: ConsoleParts, context: ConsoleContext): Promise<void
 const refuse = async (
   parts: ConsoleParts,
   context: ConsoleContext,
-  { reason, text }: { readonly reason: string; readonly text: string },
+  { reason, text }: { readonly reason: SignInReason; readonly text: string },
 ): Promise<void> => {
-  const { traceId } = context.state;
-  await parts.refusals.tell(`sign-in ${reason}`, [
-    { name: 'console.sign_in_refused', traceId, data: { reason } },
-  ]);
+  await tellRefusal(parts, context, { event: 'console.sign_in_refused', reason });
   answerRefusal(parts, context, signInFailed(text));
 };
 
 const NOT_BEGUN_HERE = {
   reason: 'state',
   text: 'It was not begun in this browser, took too long, or was used before. Nobody was signed in.',
-};
-const REFUSED_BY_ENTRA = { reason: 'refused_by_entra', text: 'Microsoft Entra did not sign you in.' };
+} as const;
+const REFUSED_BY_ENTRA = {
+  reason: 'refused_by_entra',
+  text: 'Microsoft Entra did not sign you in.',
+} as const;
 const UNUSABLE = 'Microsoft Entra’s answer does not fit this sign-in. Nobody was signed in.';
 
 const comeBack = async (parts: ConsoleParts, context: ConsoleContext): Promise<void> => {

@@ -12,6 +12,7 @@ import { answerJson, asksForJson, refuseJson, requireReader } from './readers.ts
 import { notFound } from './refusals.ts';
 import { requestIdOf } from './request-address.ts';
 import { mayReadTrail } from './roles.ts';
+import { tellRefusal } from './tell-refusal.ts';
 
 const traceModel = (
   parts: ConsoleParts,
@@ -52,7 +53,10 @@ const showTrace = async (parts: ConsoleParts, context: ConsoleContext): Promise<
   const trace = allowed ? await traceOf(parts.database, id) : null;
   if (id === null || trace === null) {
     if (json) refuseJson(context, { status: 404, error: 'not_found', description: 'no such request' });
-    else answerRefusal(parts, context, notFound);
+    else {
+      if (!allowed) await tellRefusal(parts, context, { event: 'console.refused', reason: 'request_hidden' });
+      answerRefusal(parts, context, notFound);
+    }
     return;
   }
   if (json) {

@@ -10,14 +10,16 @@ import type { ApprovalRequest } from '../access/approval-queue.ts';
 import { findForApprover } from '../access/approval-queue.ts';
 import { castVote, type VoteOutcome } from '../access/vote.ts';
 import type { Form } from '../http/form.ts';
+import type { VoteReason } from '../reasons/vote.ts';
 import { isSamePrincipal } from '../registry/registry.ts';
 import { checkActionToken } from './action-token.ts';
 import { answerRefusal, redirect } from './answers.tsx';
 import { ownersOf, stateNow } from './approval-model.ts';
 import { type Mishap, requestOf, sessionOf, showApproval } from './approval-routes.tsx';
 import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts.ts';
-import { formOf, requireSameOrigin, requireSession, tellForged } from './guards.tsx';
+import { formOf, requireSameOrigin, requireSession } from './guards.tsx';
 import { malformed, notFound, selfApproval } from './refusals.ts';
+import { tellRefusal, tellRefusedVote } from './tell-refusal.ts';
 
 type Ballot = {
   readonly verdict: 'approve' | 'deny';
@@ -46,16 +48,26 @@ const parseBallot = (form: Form): Ballot | null => {
   };
 };
 
-const EXPIRED_PAGE: Mishap = {
+/** `refused` null: told as forged. */
+type RefusedBallot = Mishap & { readonly refused: VoteReason | null };
+
+const EXPIRED_PAGE: RefusedBallot = {
+  refused: 'page_expired',
   status: 403,
   problem: 'This page was open for more than ten minutes. Look at it once more, then press again.',
 };
-const STALE_PAGE: Mishap = {
+const STALE_PAGE: RefusedBallot = {
+  refused: null,
   status: 403,
   problem: 'This page was not made for your present sign-in. Look at it once more, then press again.',
 };
-const NO_REASON: Mishap = { status: 422, problem: 'Give a reason: it is part of what is recorded.' };
-const LONG_REASON: Mishap = {
+const NO_REASON: RefusedBallot = {
+  refused: 'reason_missing',
+  status: 422,
+  problem: 'Give a reason: it is part of what is recorded.',
+};
+const LONG_REASON: RefusedBallot = {
+  refused: 'reason_too_long',
   status: 422,
   problem: `The reason is too long: at most ${REASON_MAX_LENGTH} characters.`,
 };
@@ -65,7 +77,7 @@ const checkBallot = async (
   parts: ConsoleParts,
   context: ConsoleContext,
   { request, ballot }: { readonly request: ApprovalRequest; readonly ballot: Ballot },
-): Promise<Mishap | null> => {
+): Promise<RefusedBallot | null> => {
   const action = {
     sessionDigest: sessionOf(context).digest,
     requestId: request.requestId,
@@ -75,7 +87,7 @@ const checkBallot = async (
   const bad = checkActionToken(parts.actionKey, action, { token: ballot.token, now: parts.clock() });
   if (bad === 'expired') return EXPIRED_PAGE;
   if (bad === 'invalid') {
-    await tellForged(parts, context, 'action_token');
+    await tellRefusal(parts, context, { event: 'csrf.blocked', reason: 'action_token' });
     return STALE_PAGE;
   }
   if (ballot.reason === '') return NO_REASON;
@@ -127,20 +139,29 @@ const answerOutcome = async (
 
 const vote = async (parts: ConsoleParts, context: ConsoleContext, ballot: Ballot): Promise<void> => {
   const request = await requestOf(parts, context);
-  if (request === null) return;
+  const { verdict } = ballot;
+  if (request === null) {
+    await tellRefusedVote(parts, context, { refused: 'not_found', verdict, request });
+    return answerRefusal(parts, context, notFound);
+  }
   const owners = ownersOf(parts.registry(), request.agentId);
   if (owners === null) {
+    await tellRefusedVote(parts, context, { refused: 'agent_gone', verdict, request });
     const mishap = { status: 409, notice: 'Your vote did not count: the agent is not registered any more.' };
     return showApproval(parts, context, { request, mishap });
   }
   const session = sessionOf(context);
   if (!cannotCount(request, owners, session)) {
     const mishap = await checkBallot(parts, context, { request, ballot });
-    if (mishap !== null) return showApproval(parts, context, { request, mishap });
+    if (mishap !== null) {
+      const { refused } = mishap;
+      if (refused !== null) await tellRefusedVote(parts, context, { refused, verdict, request });
+      return showApproval(parts, context, { request, mishap });
+    }
   }
   const outcome = await castVote(parts.database, {
     requestId: request.requestId,
-    verdict: ballot.verdict,
+    verdict,
     reason: ballot.reason.slice(0, REASON_MAX_LENGTH).toWellFormed(),
     termsDigest: ballot.termsDigest,
     approver: session,
@@ -166,9 +187,9 @@ export const voteRoutes = (router: Router<ConsoleState>, parts: ConsoleParts): v
     requireSession(parts),
     async (context) => {
       const ballot = ballots.get(context.req);
-      if (ballot === undefined)
-        answerRefusal(parts, context, malformed('Neither approve nor deny was pressed.'));
-      else await vote(parts, context, ballot);
+      if (ballot !== undefined) return vote(parts, context, ballot);
+      await tellRefusal(parts, context, { event: 'console.refused', reason: 'form_malformed' });
+      answerRefusal(parts, context, malformed('Neither approve nor deny was pressed.'));
     },
   );
 };

@@ -6,7 +6,7 @@
  * than the risk of answering with another token's.
  */
 import { hash, type KeyObject, verify } from 'node:crypto';
-import type { AssertionReason } from './assertion-reason.ts';
+import type { AssertionReason } from '../reasons/assertion.ts';
 import { checkClaims } from './check-claims.ts';
 import { checkHeader } from './check-header.ts';
 import { checkTimes } from './check-times.ts';

@@ -3,7 +3,7 @@
  * application's own token, short-lived. Signature, issuer, audience and the present moment are checked before; the
  * shapes are not. Pure; reads a null-prototype copy of known claims only.
  */
-import type { AssertionReason } from './assertion-reason.ts';
+import type { AssertionReason } from '../reasons/assertion.ts';
 import type { IssuerTrust, TrustedTenant } from './trusted-tenants.ts';
 import { isGuid } from './trusted-tenants.ts';
 import type { VerifiedWorkload } from './verified-workload.ts';

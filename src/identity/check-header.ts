@@ -2,7 +2,7 @@
  * What the protected header may say. The algorithm and the key are ours to choose; a header only tells which of
  * the issuer's published keys was used (RFC 8725 sections 3.1, 3.2, 3.10, 3.11). Pure.
  */
-import type { AssertionReason } from './assertion-reason.ts';
+import type { AssertionReason } from '../reasons/assertion.ts';
 
 /** The one algorithm Entra signs access tokens with. */
 export const ASSERTION_ALGORITHM = 'RS256';

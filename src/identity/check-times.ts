@@ -1,5 +1,5 @@
 /** Whether an assertion is of the present moment: not over, not from the future, not older than any real one. Pure. */
-import type { AssertionReason } from './assertion-reason.ts';
+import type { AssertionReason } from '../reasons/assertion.ts';
 
 /** How far two clocks may be apart. */
 const CLOCK_TOLERANCE_SECONDS = 30;

@@ -5,8 +5,8 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { decodeBase64url } from '../base64url.ts';
+import type { AssertionReason } from '../reasons/assertion.ts';
 import { isJsonObject, parseStrictJson } from '../strict-json.ts';
-import type { AssertionReason } from './assertion-reason.ts';
 
 /** Entra's app-only tokens are 1 to 2 KB; many app roles make them longer, never this long. */
 const ASSERTION_MAX_CHARACTERS = 8_192;

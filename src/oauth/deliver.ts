@@ -13,6 +13,7 @@ import type { Exchange, ExchangeParts } from './exchange-parts.ts';
 import { workloadFacts } from './identify-agent.ts';
 import { openUnlessDenied } from './open.ts';
 import { type Issued, type Outcome, refused } from './outcome.ts';
+import { refuseRepeat, withReason } from './tell-refusal.ts';
 
 /** A grant to deliver under, as it was read and as policy decides now. */
 type Delivery = {
@@ -32,13 +33,16 @@ export const deliver = async (
   const { grant } = request;
   if (grant === null) throw new Error(`${request.id} is ${request.state} and has no grant`);
   const delivery = { exchange, found, request, grant };
-  if (grant.endedReason === 'revoked' && stillRefused(delivery)) return refused('grant_revoked', request.id);
+  if (grant.endedReason === 'revoked' && stillRefused(delivery))
+    return refuseRepeat(parts, exchange, { reason: 'grant_revoked', requestId: request.id });
   if (isOver(grant, found.now)) return answerOver(parts, delivery);
 
   const decision = await decide(parts, exchange, found.now);
   if (!stillHolds(request, grant, decision)) {
     if (request.state === 'permitted') return openUnlessDenied(parts, exchange, found);
     await revokeGrant(parts.database, ending(delivery), 'policy no longer allows it');
+    const told = withReason(decisionEvent(exchange, decision, request.id), 'denied_by_policy');
+    await parts.refusals.tell(`policy ${request.id}`, [told]);
     return refused('denied_by_policy', request.id, decision.publicReason);
   }
   const next = nextDelivery(grant, found.now);
@@ -90,7 +94,10 @@ const answerOver = async (parts: ExchangeParts, delivery: Delivery): Promise<Out
   const named = kind === 'broker' || (kind === 'own' && request.state === 'approved');
   if (!named) return openUnlessDenied(parts, exchange, found);
   const lapsed = grant.endedReason === 'lapsed' || grant.state === 'offered';
-  return refused(lapsed ? 'approval_lapsed' : 'grant_over', request.id);
+  return refuseRepeat(parts, exchange, {
+    reason: lapsed ? 'approval_lapsed' : 'grant_over',
+    requestId: request.id,
+  });
 };
 
 const deliveryEvents = (

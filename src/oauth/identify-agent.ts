@@ -1,18 +1,13 @@
 /** Who asks: the assertion verified, and the workload it names mapped to a registered agent. */
-import { isIPv6 } from 'node:net';
 import type { AuditEvent, JsonObject } from '../audit/event.ts';
+import { networkOf } from '../http/network.ts';
 import type { VerifiedWorkload } from '../identity/verified-workload.ts';
 import { newRequestId } from '../ids.ts';
+import type { WorkloadReason } from '../reasons/caller.ts';
 import type { Agent, Registry } from '../registry/registry.ts';
 import type { Caller, ExchangeCall, ExchangeParts } from './exchange-parts.ts';
 import type { ExchangeRequest } from './exchange-request.ts';
 import { type Refused, refused } from './outcome.ts';
-
-/** Rejections of strangers are told by network, IPv4 /24 or IPv6 /64: enough to see a source, no single person. */
-const networkOf = (address: string): string =>
-  isIPv6(address) && !address.startsWith('::ffff:')
-    ? `${address.split(':').slice(0, 4).join(':')}::/64`
-    : `${address.replace('::ffff:', '').split('.').slice(0, 3).join('.')}.0/24`;
 
 export const workloadFacts = (workload: VerifiedWorkload): JsonObject => ({
   tenant: workload.tenantId,
@@ -36,7 +31,7 @@ export const verifyCaller = async (
   const verified = await parts.verifyAssertion(request.subjectToken, parts.clock());
   if ('workload' in verified) return verified.workload;
   const network = networkOf(call.address);
-  await parts.refusals.tell(`assertion ${verified.reason} ${network}`, [
+  await parts.refusals.tell(`assertion ${verified.reason}`, [
     { name: 'assertion.rejected', traceId: call.traceId, data: { reason: verified.reason, network } },
   ]);
   return refused('assertion_rejected', null);
@@ -51,13 +46,19 @@ export const mapAgent = async (
 ): Promise<Agent | Refused> => {
   const agent = registry.agentOf({ tenant: workload.tenantId, object: workload.objectId });
   if (agent !== undefined && agent.workload.application === workload.applicationId) return agent;
-  const reason = agent === undefined ? 'unknown_workload' : 'other_application';
+  const reason: WorkloadReason = agent === undefined ? 'unknown_workload' : 'other_application';
   await parts.refusals.tell(`agent ${reason} ${workload.tenantId} ${workload.objectId}`, [
     { name: 'assertion.verified', traceId: call.traceId, data: workloadFacts(workload) },
     {
       name: 'agent.rejected',
       traceId: call.traceId,
-      data: { reason, tenant: workload.tenantId, object: workload.objectId },
+      data: {
+        reason,
+        tenant: workload.tenantId,
+        object: workload.objectId,
+        application: workload.applicationId,
+        network: networkOf(call.address),
+      },
     },
   ]);
   return refused('agent_unknown', null);

@@ -8,6 +8,7 @@ import { decide, decisionEvent, isKeyMissing } from './decide.ts';
 import type { Exchange, ExchangeParts } from './exchange-parts.ts';
 import { callerEvents } from './identify-agent.ts';
 import { type Outcome, type Refused, refused } from './outcome.ts';
+import { refuseRepeat, withReason } from './tell-refusal.ts';
 
 /** Opens a new request, unless a person's denial still holds for one of its scopes. */
 export const openUnlessDenied = (
@@ -41,7 +42,8 @@ const open = async (parts: ExchangeParts, exchange: Exchange, found: Found): Pro
   const { key } = exchange;
   const decision = await decide(parts, exchange, found.now);
   if (decision.decision === 'deny') return refuseByPolicy(parts, exchange, { decision, now: found.now });
-  if (key.kind === 'broker') return refused('grant_over', key.value);
+  if (key.kind === 'broker')
+    return refuseRepeat(parts, exchange, { reason: 'grant_over', requestId: key.value });
   const { asked } = exchange.target;
   const { caller, request } = exchange;
   const requestId = newRequestId();
@@ -141,11 +143,10 @@ const refuseByPolicy = async (
   const { decision, now } = denial;
   const requestId = newRequestId();
   const digest = requestDigest(exchange.target.asked);
+  const reason = (await isKeyMissing(parts, exchange, now)) ? 'proof_required' : 'denied_by_policy';
   const told = await parts.refusals.tell(`policy ${digest} ${decision.rule} ${decision.bundleRevision}`, [
     ...callerEvents(exchange.caller, requestId),
-    decisionEvent(exchange, decision, requestId),
+    withReason(decisionEvent(exchange, decision, requestId), reason),
   ]);
-  return (await isKeyMissing(parts, exchange, now))
-    ? refused('proof_required', told)
-    : refused('denied_by_policy', told, decision.publicReason);
+  return reason === 'proof_required' ? refused(reason, told) : refused(reason, told, decision.publicReason);
 };

@@ -15,8 +15,9 @@ import type { Exchange, ExchangeCall, ExchangeParts } from './exchange-parts.ts'
 import { type Checked, type ExchangeRequest, parseExchangeRequest } from './exchange-request.ts';
 import { mapAgent, refuseCaller, verifyCaller } from './identify-agent.ts';
 import { denied, openUnlessDenied } from './open.ts';
-import { type Outcome, refused } from './outcome.ts';
+import type { Outcome } from './outcome.ts';
 import type { ProvenKey } from './prove-key.ts';
+import { refuseMalformed, refuseRepeat } from './tell-refusal.ts';
 
 /** A race is lost to somebody who won it; more losses in a row than this mean that something else is wrong. */
 const ATTEMPTS = 8;
@@ -29,7 +30,7 @@ export class ExchangeUnavailable extends Error {
 /** Answers one exchange. Throws when a dependency that must hold does not (503): then nothing was issued. */
 export const exchange = async (parts: ExchangeParts, call: ExchangeCall): Promise<Outcome> => {
   const parsed = parseExchangeRequest(call.form, call.authorization);
-  if (parsed.reason !== undefined) return refused(parsed.reason, null);
+  if (parsed.reason !== undefined) return refuseMalformed(parts, call, parsed.reason);
   const workload = await verifyCaller(parts, call, parsed.value);
   if ('kind' in workload) return workload;
   const asking = { request: parsed.value, workload, proven: parts.proveKey(call.proofs) };
@@ -100,7 +101,7 @@ const answerFound = async (
   const request = found.request;
   if (request === null) {
     return key.kind === 'broker'
-      ? refused('request_id_unknown', null)
+      ? refuseRepeat(parts, exchange, { reason: 'request_id_unknown', requestId: null })
       : openUnlessDenied(parts, exchange, found);
   }
   if (key.kind !== 'digest' && request.requestDigest !== requestDigest(exchange.target.asked))
@@ -118,7 +119,10 @@ const answerFound = async (
     case 'cancelled':
       return key.kind === 'digest'
         ? openUnlessDenied(parts, exchange, found)
-        : refused(request.state === 'expired' ? 'request_expired' : 'request_cancelled', request.id);
+        : refuseRepeat(parts, exchange, {
+            reason: request.state === 'expired' ? 'request_expired' : 'request_cancelled',
+            requestId: request.id,
+          });
     case 'approved':
     case 'permitted':
       return deliver(parts, exchange, found, request);

@@ -1,10 +1,15 @@
 /** `POST /token-use`: an API of the registry, proven by its own Entra assertion, reports uses of its tokens. */
 import Router from '@koa/router';
 import { z } from 'zod';
+import type { Refusals } from '../audit/refusals.ts';
+import { type RejectedCaller, tellRejectedCaller } from '../audit/rejected-caller.ts';
 import type { Clock } from '../clock.ts';
 import { readJson } from '../http/json.ts';
+import { networkOf } from '../http/network.ts';
+import { traceIdOf } from '../http/trace-id.ts';
 import type { AssertionVerifier } from '../identity/assertion-verifier.ts';
-import type { Registry } from '../registry/registry.ts';
+import type { ClientAnswer } from '../reasons/explanation.ts';
+import type { Principal, Registry } from '../registry/registry.ts';
 import type { Database } from '../storage/database.ts';
 import { recordTokenUses } from '../tokens/token-uses.ts';
 
@@ -28,46 +33,56 @@ export type TokenUseOptions = {
   readonly database: Database;
   readonly verifyAssertion: AssertionVerifier;
   readonly registry: () => Registry;
+  readonly refusals: Refusals;
   readonly clock: Clock;
   /** Counts recorded uses. */
   readonly observe: (outcome: 'allowed' | 'refused', count: number) => void;
 };
 
-type Refusal = { readonly status: 401 | 403; readonly error: 'invalid_token' | 'insufficient_scope' };
+type Caller = { readonly audiences: readonly string[]; readonly workload: Principal };
 
-/** The audiences that the caller is, by its own assertion (RFC 6750). */
+/** The audiences that the caller is, by its own assertion (RFC 6750); or why it is none. */
 const callerAudiences = async (
   options: TokenUseOptions,
   authorization: string,
-): Promise<readonly string[] | Refusal> => {
+): Promise<Caller | RejectedCaller> => {
   const assertion = /^bearer +(\S+)$/i.exec(authorization)?.[1];
-  if (assertion === undefined) return { status: 401, error: 'invalid_token' };
+  if (assertion === undefined) return { caller: 'bearer_missing' };
   const verified = await options.verifyAssertion(assertion, options.clock());
-  if ('reason' in verified) return { status: 401, error: 'invalid_token' };
+  if ('reason' in verified) return { assertion: verified.reason };
   const { tenantId: tenant, objectId: object } = verified.workload;
   const registry = options.registry();
   const audiences = [...registry.resources.values()]
     .filter(({ workload }) => workload?.tenant === tenant && workload.object === object)
     .map(({ audience }) => audience);
-  return audiences.length > 0 ? audiences : { status: 403, error: 'insufficient_scope' };
+  const workload = { tenant, object };
+  return audiences.length > 0 ? { audiences, workload } : { caller: 'api_unknown', workload };
 };
 
 export const tokenUseRoutes = (options: TokenUseOptions): Router => {
   const router = new Router();
   router.post('/token-use', async (context) => {
     context.set('Cache-Control', 'no-store');
-    const audiences = await callerAudiences(options, context.get('authorization'));
-    if ('status' in audiences) {
-      context.status = audiences.status;
-      context.set('WWW-Authenticate', `Bearer error="${audiences.error}"`);
+    const tell = (rejected: RejectedCaller): Promise<ClientAnswer> =>
+      tellRejectedCaller(options.refusals, rejected, {
+        at: '/token-use',
+        network: networkOf(context.state.clientAddress),
+        traceId: traceIdOf(context.get('traceparent')),
+      });
+    const caller = await callerAudiences(options, context.get('authorization'));
+    if (!('audiences' in caller)) {
+      const { status, error } = await tell(caller);
+      context.status = status;
+      context.set('WWW-Authenticate', `Bearer error="${error}"`);
       context.body = {
-        error: audiences.error,
+        error,
         error_description: 'send the Entra assertion of a registered API as Bearer',
       };
       return;
     }
     const read = await readJson(context.req);
     if ('error' in read) {
+      await tell({ caller: 'report_malformed', workload: caller.workload });
       context.status = read.status;
       if (read.close) context.set('Connection', 'close');
       context.body = { error: read.error, error_description: read.description };
@@ -75,6 +90,7 @@ export const tokenUseRoutes = (options: TokenUseOptions): Router => {
     }
     const uses = tokenUses.safeParse(read.value);
     if (!uses.success) {
+      await tell({ caller: 'report_malformed', workload: caller.workload });
       context.status = 400;
       context.body = {
         error: 'invalid_request',
@@ -84,7 +100,7 @@ export const tokenUseRoutes = (options: TokenUseOptions): Router => {
     }
     const recorded = await recordTokenUses(
       options.database,
-      audiences,
+      caller.audiences,
       uses.data.map(({ event_id, ...use }) => ({ ...use, eventId: event_id })),
     );
     for (const use of recorded) options.observe(use.outcome, use.count);

@@ -1,5 +1,6 @@
 /** The figures of one broker process, in Prometheus' terms, under names that clients rely on. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { ASSERTION_REASONS } from '../reasons/assertion.ts';
 
 const EXCHANGE_BUCKETS = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2];
 const DECISION_BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1];
@@ -9,6 +10,8 @@ export type Metrics = {
   readonly observeExchange: (outcome: string, seconds: number) => void;
   /** One decision of policy: which, and seconds. */
   readonly observeDecision: (decision: string, seconds: number) => void;
+  /** An assertion that was not believed; whatever is no reason for that is not counted. */
+  readonly countRejectedAssertion: (reason: unknown) => void;
   readonly countTokenUses: (outcome: 'allowed' | 'refused', count: number) => void;
   /** The exposition format, and its content type. */
   readonly expose: () => Promise<{ readonly type: string; readonly text: string }>;
@@ -44,6 +47,13 @@ export const createMetrics = (countPending: () => Promise<number>): Metrics => {
     labelNames: ['reason'],
     registers,
   });
+  const rejections = new Counter({
+    name: 'countersign_assertions_rejected_total',
+    help: 'Assertions that were not believed, by reason.',
+    labelNames: ['reason'],
+    registers,
+  });
+  for (const reason of Object.keys(ASSERTION_REASONS)) rejections.inc({ reason }, 0);
   const uses = new Counter({
     name: 'countersign_token_uses_total',
     help: 'Uses of tokens that APIs reported.',
@@ -66,6 +76,9 @@ export const createMetrics = (countPending: () => Promise<number>): Metrics => {
     observeDecision: (decision, seconds) => {
       decisionTimes.observe(seconds);
       decisions.inc({ decision });
+    },
+    countRejectedAssertion: (reason) => {
+      if (typeof reason === 'string' && Object.hasOwn(ASSERTION_REASONS, reason)) rejections.inc({ reason });
     },
     countTokenUses: (outcome, count) => uses.inc({ outcome }, count),
     expose: async () => ({ type: registry.contentType, text: await registry.metrics() }),

@@ -40,25 +40,25 @@ it('names the person, in one spelling, with roles sorted and once', () => {
 it('takes a person without roles or a display name, but never one without an object id', () => {
   const { roles: _, name: __, ...bare } = good;
   expect(checkIdToken(bare, expected)).toMatchObject({ person: { name: 'person@lab.example', roles: [] } });
-  expect(checkIdToken({ ...good, oid: '' }, expected)).toEqual({ reason: 'claims' });
+  expect(checkIdToken({ ...good, oid: '' }, expected)).toEqual({ reason: 'id_token_claims' });
 });
 
 it.each([
-  ['tenant', { tid: '11111111-4f0d-4c8e-9d55-0c6a3f5b8e01' }],
-  ['issuer', { iss: `https://login.example/11111111-4f0d-4c8e-9d55-0c6a3f5b8e01/v2.0` }],
-  ['issuer', { iss: `${expected.issuer}/` }],
-  ['audience', { aud: '11111111-2c3d-4f0d-8c8e-9d550c6a3f5b' }],
-  ['claims', { aud: [CLIENT, 'other'] }],
-  ['nonce', { nonce: 'another nonce' }],
-  ['claims', { nonce: undefined }],
-  ['expired', { exp: NOW.getTime() / 1000 }],
-  ['claims', { exp: '9999999999' }],
-  ['claims', { ver: '1.0' }],
-  ['claims', { roles: 'Approver' }],
+  ['id_token_tenant', { tid: '11111111-4f0d-4c8e-9d55-0c6a3f5b8e01' }],
+  ['id_token_issuer', { iss: `https://login.example/11111111-4f0d-4c8e-9d55-0c6a3f5b8e01/v2.0` }],
+  ['id_token_issuer', { iss: `${expected.issuer}/` }],
+  ['id_token_audience', { aud: '11111111-2c3d-4f0d-8c8e-9d550c6a3f5b' }],
+  ['id_token_claims', { aud: [CLIENT, 'other'] }],
+  ['id_token_nonce', { nonce: 'another nonce' }],
+  ['id_token_claims', { nonce: undefined }],
+  ['id_token_expired', { exp: NOW.getTime() / 1000 }],
+  ['id_token_claims', { exp: '9999999999' }],
+  ['id_token_claims', { ver: '1.0' }],
+  ['id_token_claims', { roles: 'Approver' }],
 ] as const)('refuses another %s: %j', (reason, change) => {
   expect(checkIdToken({ ...good, ...change }, expected)).toEqual({ reason });
 });
 
 it.each([null, 'text', [], {}])('refuses %j as claims', (token) => {
-  expect(checkIdToken(token, expected)).toEqual({ reason: 'claims' });
+  expect(checkIdToken(token, expected)).toEqual({ reason: 'id_token_claims' });
 });

@@ -1,10 +1,10 @@
 /** One good assertion of each version, and the means to change one thing about it. */
 import { generateKeyPairSync, type JsonWebKey, type KeyObject, sign } from 'node:crypto';
 import { expect, it } from 'vitest';
-import type { AssertionReason } from '../../src/identity/assertion-reason.ts';
 import { createAssertionVerifier } from '../../src/identity/assertion-verifier.ts';
 import { parseKeySet } from '../../src/identity/parse-key-set.ts';
 import { parseTrustedTenants } from '../../src/identity/trusted-tenants.ts';
+import type { AssertionReason } from '../../src/reasons/assertion.ts';
 
 export const TENANT = '0d6a3c1e-5a44-4c3e-9d0f-3a7f6b1c2d01';
 export const OTHER_TENANT = '0d6a3c1e-5a44-4c3e-9d0f-3a7f6b1c2d02';

@@ -1,0 +1,47 @@
+/** Refusals that open nothing and change nothing are in the trail all the same, with their exact reason. */
+import type { AuditEvent } from '../audit/event.ts';
+import { networkOf } from '../http/network.ts';
+import type { Reason } from '../reasons.ts';
+import type { Exchange, ExchangeCall, ExchangeParts } from './exchange-parts.ts';
+import { type Refused, refused } from './outcome.ts';
+
+/** Refuses what is malformed, before anybody is identified: told of the network it came from. */
+export const refuseMalformed = async (
+  parts: ExchangeParts,
+  call: ExchangeCall,
+  reason: Reason,
+): Promise<Refused> => {
+  await parts.refusals.tell(`malformed ${reason}`, [
+    {
+      name: 'request.refused',
+      traceId: call.traceId,
+      data: { reason, network: networkOf(call.address) },
+    },
+  ]);
+  return refused(reason, null);
+};
+
+/** Refuses a repeat of a request that is over, or (`requestId` null) of one that this agent does not have. */
+export const refuseRepeat = async (
+  parts: ExchangeParts,
+  { caller, target }: Exchange,
+  { reason, requestId }: { readonly reason: Reason; readonly requestId: string | null },
+): Promise<Refused> => {
+  const { audience, scopes } = target.asked;
+  await parts.refusals.tell(`repeat ${reason} ${requestId ?? ''}`, [
+    {
+      name: 'request.refused',
+      requestId,
+      agentId: caller.agent.id,
+      traceId: caller.traceId,
+      data: { reason, audience, scopes },
+    },
+  ]);
+  return refused(reason, requestId);
+};
+
+/** A decision that refuses says why, so that it is found by its reason like every other refusal. */
+export const withReason = (event: AuditEvent, reason: Reason): AuditEvent => ({
+  ...event,
+  data: { ...event.data, reason },
+});
