@@ -2,12 +2,15 @@
 import type { JSX } from 'preact';
 import { AllFacts, type EventModel, LeadingFacts } from './event-facts.tsx';
 import { Layout, type PageContext } from './layout.tsx';
+import { RefusalNote } from './refusal-note.tsx';
 
 /** The filters as they were typed. */
 export type AuditFilters = {
   readonly agent: string;
   readonly request: string;
   readonly event: string;
+  /** A code of the table of reasons, or `any`: whatever was refused. */
+  readonly reason: string;
   readonly from: string;
   readonly to: string;
 };
@@ -18,6 +21,11 @@ export type AuditModel = {
   readonly problems: Partial<Readonly<Record<keyof AuditFilters, string>>>;
   /** Every event name there is, to choose from. */
   readonly eventNames: readonly string[];
+  /** Every reason there is, by what it is about. */
+  readonly reasonGroups: readonly { readonly title: string; readonly codes: readonly string[] }[];
+  /** The same filters for everything, and for refusals alone. */
+  readonly everything: string;
+  readonly refusals: string;
   readonly events: readonly EventModel[];
   readonly next: string | null;
 };
@@ -53,13 +61,36 @@ const Filter = (props: {
   );
 };
 
+const ReasonFilter = ({ model }: { model: AuditModel }): JSX.Element => {
+  const chosen = model.filters.reason;
+  const option = (value: string, name: string) => (
+    <option value={value} selected={value === chosen}>
+      {name}
+    </option>
+  );
+  return (
+    <label>
+      Reason
+      <select name="reason">
+        {option('', 'Refused or not')}
+        {option('any', 'Any refusal')}
+        {model.reasonGroups.map(({ title, codes }) => (
+          <optgroup label={title}>{codes.map((code) => option(code, code))}</optgroup>
+        ))}
+      </select>
+      {model.problems.reason !== undefined && <small class="problem">{model.problems.reason}</small>}
+    </label>
+  );
+};
+
 const Filters = ({ model }: { model: AuditModel }): JSX.Element => (
   <form class="filters" method="get" action="/audit" aria-label="Filter the trail">
     <Filter name="agent" label="Agent" model={model} />
     <Filter name="request" label="Request" model={model} placeholder="areq_…" />
     <Filter name="event" label="Event" model={model} options="event-names" />
-    <Filter name="from" label="From (UTC)" model={model} placeholder="2026-01-31 08:00" />
-    <Filter name="to" label="Before (UTC)" model={model} placeholder="2026-01-31 09:00" />
+    <ReasonFilter model={model} />
+    <Filter name="from" label="From (UTC)" model={model} placeholder="08:00" />
+    <Filter name="to" label="Before (UTC)" model={model} placeholder="09:00" />
     <datalist id="event-names">
       {model.eventNames.map((name) => (
         <option value={name} />
@@ -72,7 +103,7 @@ const Filters = ({ model }: { model: AuditModel }): JSX.Element => (
   </form>
 );
 
-const Entry = ({ event }: { event: EventModel }): JSX.Element => (
+const Entry = ({ event, brief }: { event: EventModel; brief: boolean }): JSX.Element => (
   <li class={`entry tone-${event.tone}`}>
     <p class="entry-time">
       <time dateTime={event.recordedAt.toISOString()}>
@@ -91,9 +122,24 @@ const Entry = ({ event }: { event: EventModel }): JSX.Element => (
           </a>
         )}
       </p>
+      <RefusalNote refusal={event.refusal} repeats={event.repeats} brief={brief} />
       <LeadingFacts event={event} />
       <AllFacts event={event} />
     </div>
+  </li>
+);
+
+/** Whether a newer event on the page has the same reason: its advice is read once. */
+const isToldAbove = (events: readonly EventModel[], index: number): boolean => {
+  const code = events[index]?.refusal?.code;
+  return code !== undefined && events.findIndex(({ refusal }) => refusal?.code === code) < index;
+};
+
+const View = (props: { href: string; name: string; current: boolean }): JSX.Element => (
+  <li>
+    <a href={props.href} aria-current={props.current ? 'true' : undefined}>
+      {props.name}
+    </a>
   </li>
 );
 
@@ -101,6 +147,13 @@ export const AuditPage = ({ page, model }: { page: PageContext; model: AuditMode
   <Layout page={page} title="Audit" section="audit">
     <header class="page-head">
       <h1>Audit trail</h1>
+      <nav class="views" aria-label="Views of the trail">
+        <ul>
+          <View href={model.everything} name="Everything" current={model.filters.reason === ''} />
+          <View href={model.refusals} name="Refusals" current={model.filters.reason !== ''} />
+          <View href="/reasons" name="What reasons mean" current={false} />
+        </ul>
+      </nav>
     </header>
     <Filters model={model} />
     {model.events.length === 0 ? (
@@ -114,8 +167,8 @@ export const AuditPage = ({ page, model }: { page: PageContext; model: AuditMode
       </div>
     ) : (
       <ol class="entries" reversed>
-        {model.events.map((event) => (
-          <Entry event={event} />
+        {model.events.map((event, index) => (
+          <Entry event={event} brief={isToldAbove(model.events, index)} />
         ))}
       </ol>
     )}

@@ -1,5 +1,6 @@
 /** The facts of one audit event. They may hold what strangers sent, so every value is shown as visible text. */
 import type { JSX } from 'preact';
+import type { RefusalModel, RepeatsModel } from './refusal-note.tsx';
 import { VisibleText } from './visible-text.tsx';
 
 export type EventFact = {
@@ -22,6 +23,9 @@ export type EventModel = {
   readonly agent: string | null;
   readonly requestId: string | null;
   readonly facts: readonly EventFact[];
+  /** Why, where the event refuses. */
+  readonly refusal: RefusalModel | null;
+  readonly repeats: RepeatsModel | null;
 };
 
 /** Longest value in a line of facts, UTF-8 bytes. */

@@ -11,6 +11,7 @@ import {
 import { AllFacts, type EventModel, LeadingFacts } from './event-facts.tsx';
 import { Layout, type PageContext } from './layout.tsx';
 import { LivePart } from './live-part.tsx';
+import { RefusalNote } from './refusal-note.tsx';
 import { Scopes } from './scopes.tsx';
 import { gap } from './words.ts';
 
@@ -45,6 +46,7 @@ const Step = ({ event, before }: { event: EventModel; before: EventModel | undef
       <h2>
         <code>{event.name}</code>
       </h2>
+      <RefusalNote refusal={event.refusal} repeats={event.repeats} />
       <LeadingFacts event={event} />
       <AllFacts event={event} />
     </div>

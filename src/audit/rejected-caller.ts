@@ -15,23 +15,23 @@ export type RejectedCaller =
 /** What an assertion that is not believed looks like outside, whatever the reason. */
 const UNPROVEN: ClientAnswer = { status: 401, error: 'invalid_token' };
 
-/** Tells a rejected caller, and answers what the caller may see. `at` is the address it came to. */
+/** Tells a rejected caller, and answers what the caller may see. `endpoint` is the path it came to. */
 export const tellRejectedCaller = async (
   refusals: Refusals,
   rejected: RejectedCaller,
-  call: { readonly at: string; readonly network: string; readonly traceId: string },
+  call: { readonly endpoint: string; readonly network: string; readonly traceId: string },
 ): Promise<ClientAnswer> => {
-  const { at, network, traceId } = call;
+  const { endpoint, network, traceId } = call;
   if ('assertion' in rejected) {
     const { assertion: reason } = rejected;
-    await refusals.tell(`assertion ${reason} ${at}`, [
-      { name: 'assertion.rejected', traceId, data: { reason, at, network } },
+    await refusals.tell(`assertion ${reason} ${endpoint}`, [
+      { name: 'assertion.rejected', traceId, data: { reason, endpoint, network } },
     ]);
     return UNPROVEN;
   }
   const { caller: reason, workload } = rejected;
-  await refusals.tell(`caller ${reason} ${at} ${workload?.tenant ?? ''} ${workload?.object ?? ''}`, [
-    { name: 'caller.rejected', traceId, data: { reason, at, network, ...workload } },
+  await refusals.tell(`caller ${reason} ${endpoint} ${workload?.tenant ?? ''} ${workload?.object ?? ''}`, [
+    { name: 'caller.rejected', traceId, data: { reason, endpoint, network, ...workload } },
   ]);
   return CALLER_REASONS[reason].client;
 };

@@ -43,6 +43,8 @@ export type EventFilter = {
   readonly agent: string | null;
   readonly request: string | null;
   readonly event: string | null;
+  /** Events of these names whose bytes hold this text. */
+  readonly refusal: { readonly events: readonly string[]; readonly holds: string } | null;
   /** Recorded at or after. */
   readonly from: Date | null;
   /** Recorded before. */
@@ -133,6 +135,12 @@ export const listEvents = async (
   if (filter.agent !== null) conditions.push(sql`agent_id = ${filter.agent}`);
   if (filter.request !== null) conditions.push(sql`request_id = ${filter.request}`);
   if (filter.event !== null) conditions.push(sql`name = ${filter.event}`);
+  if (filter.refusal !== null) {
+    const { events, holds } = filter.refusal;
+    conditions.push(
+      sql`name = any(${events}::text[]) and position(convert_to(${holds}, 'UTF8') in body) > 0`,
+    );
+  }
   if (filter.from !== null) conditions.push(sql`recorded_at >= ${filter.from}`);
   if (filter.to !== null) conditions.push(sql`recorded_at < ${filter.to}`);
   if (first !== null) conditions.push(sql`position >= ${first}`);

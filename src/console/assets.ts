@@ -25,7 +25,15 @@ const SCRIPTS = [
   'htmx.org/dist/ext/hx-ptag.min.js',
 ] as const;
 const STYLES = ['@picocss/pico/css/pico.min.css'] as const;
-const OWN_STYLES = ['scheme.css', 'frame.css', 'parts.css', 'queue.css', 'request.css', 'trail.css'] as const;
+const OWN_STYLES = [
+  'scheme.css',
+  'frame.css',
+  'parts.css',
+  'queue.css',
+  'request.css',
+  'trail.css',
+  'reasons.css',
+] as const;
 const ICON = 'icon.svg';
 
 const TYPES: Readonly<Record<string, string>> = {

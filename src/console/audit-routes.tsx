@@ -1,29 +1,34 @@
 /** The audit trail by filter, newest first: a page for people, `{items, next?}` for tools. */
 import type Router from '@koa/router';
 import { type AuditFilters, type AuditModel, AuditPage } from '../../views/audit-page.tsx';
+import { ReasonsPage } from '../../views/reasons-page.tsx';
 import { type EventFilter, listEvents } from '../audit/trace.ts';
+import { refusalsOf } from '../reasons/catalogue.ts';
 import { answerPage, pageContext } from './answers.tsx';
 import { eventJson } from './audit-json.ts';
 import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts.ts';
 import { EVENT_NAMES, eventModel, peopleIn } from './event-model.ts';
-import { refuseRole } from './guards.tsx';
+import { refuseRole, requireSession } from './guards.tsx';
 import { namesOf } from './people.ts';
 import { answerJson, asksForJson, refuseJson, requireReader } from './readers.ts';
+import { REASON_GROUPS, REASONS_MODEL } from './reason-model.ts';
 import { mayReadTrail } from './roles.ts';
 
 const AUDIT_PAGE_SIZE = 50;
 
-const FILTER_NAMES = ['agent', 'request', 'event', 'from', 'to'] as const;
+const FILTER_NAMES = ['agent', 'request', 'event', 'reason', 'from', 'to'] as const;
 
 /** What a filter by name can hold: the ids of the broker and of its callers. */
 const NAME = /^[\x21-\x7e]{1,128}$/;
-/** RFC 3339; what people leave out is midnight, no seconds and UTC. */
+/** RFC 3339; what people leave out is today, midnight, no seconds and UTC. */
 const TIME = /^(\d{4}-\d{2}-\d{2})(?:[Tt ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)([Zz]|[+-]\d{2}:\d{2})?)?$/;
+const TIME_OF_DAY = /^\d{1,2}:\d{2}(?::\d{2})?$/;
 const POSITION = /^\d{1,15}$/;
 
 const PROBLEMS = {
   name: 'Not an id or a name.',
-  time: 'Not a time such as 2026-01-31 08:00.',
+  reason: 'Not a reason.',
+  time: 'Not a time such as 2026-01-31 08:00, or 08:00 of today.',
 } as const;
 
 type Question = {
@@ -39,26 +44,30 @@ const typedFilters = (context: ConsoleContext): AuditFilters => {
     agent: typed('agent'),
     request: typed('request'),
     event: typed('event'),
+    reason: typed('reason'),
     from: typed('from'),
     to: typed('to'),
   };
 };
 
-const timeOf = (text: string): Date | null => {
-  const [, day, hour = '00:00', offset = 'Z'] = TIME.exec(text) ?? [];
+const timeOf = (text: string, now: Date): Date | null => {
+  const today = TIME_OF_DAY.test(text) ? `${now.toISOString().slice(0, 11)}${text.padStart(5, '0')}` : text;
+  const [, day, hour = '00:00', offset = 'Z'] = TIME.exec(today) ?? [];
   const time = new Date(`${day}T${hour}${offset.toUpperCase()}`);
   return Number.isNaN(time.getTime()) ? null : time;
 };
 
-const questionOf = (context: ConsoleContext): Question => {
+const questionOf = (context: ConsoleContext, now: Date): Question => {
   const filters = typedFilters(context);
-  const { agent, request, event, from, to } = filters;
+  const { agent, request, event, reason, from, to } = filters;
+  const refusal = reason === '' ? null : refusalsOf(reason);
   const problems: Partial<Record<keyof AuditFilters, string>> = {};
   for (const name of ['agent', 'request', 'event'] as const) {
     if (filters[name] !== '' && !NAME.test(filters[name])) problems[name] = PROBLEMS.name;
   }
+  if (refusal === undefined) problems.reason = PROBLEMS.reason;
   for (const name of ['from', 'to'] as const) {
-    if (filters[name] !== '' && timeOf(filters[name]) === null) problems[name] = PROBLEMS.time;
+    if (filters[name] !== '' && timeOf(filters[name], now) === null) problems[name] = PROBLEMS.time;
   }
   const { before } = context.query;
   return {
@@ -68,23 +77,24 @@ const questionOf = (context: ConsoleContext): Question => {
       agent: agent || null,
       request: request || null,
       event: event || null,
-      from: timeOf(from),
-      to: timeOf(to),
+      refusal: refusal ?? null,
+      from: timeOf(from, now),
+      to: timeOf(to, now),
     },
     before: typeof before === 'string' && POSITION.test(before) ? Number(before) : null,
   };
 };
 
-const nextAddress = (filters: AuditFilters, before: number): string => {
+const addressOf = (filters: AuditFilters, before: number | null = null): string => {
   const query = new URLSearchParams();
   for (const name of FILTER_NAMES) if (filters[name] !== '') query.set(name, filters[name]);
-  query.set('before', String(before));
-  return `/audit?${query}`;
+  if (before !== null) query.set('before', String(before));
+  return query.size === 0 ? '/audit' : `/audit?${query}`;
 };
 
 const showAudit = async (parts: ConsoleParts, context: ConsoleContext): Promise<void> => {
   const json = asksForJson(context);
-  const { filters, problems, filter, before } = questionOf(context);
+  const { filters, problems, filter, before } = questionOf(context, parts.clock());
   const problem = Object.entries(problems)[0];
   if (json && problem !== undefined) {
     const description = `${problem[0]}: ${problem[1]}`;
@@ -94,7 +104,7 @@ const showAudit = async (parts: ConsoleParts, context: ConsoleContext): Promise<
     problem === undefined
       ? await listEvents(parts.database, filter, { before, limit: AUDIT_PAGE_SIZE })
       : { items: [], next: null };
-  const nextPage = next === null ? null : nextAddress(filters, next);
+  const nextPage = next === null ? null : addressOf(filters, next);
   if (json) {
     return answerJson(context, {
       items: items.map(eventJson),
@@ -106,6 +116,9 @@ const showAudit = async (parts: ConsoleParts, context: ConsoleContext): Promise<
     filters,
     problems,
     eventNames: EVENT_NAMES,
+    reasonGroups: REASON_GROUPS,
+    everything: addressOf({ ...filters, reason: '' }),
+    refusals: addressOf({ ...filters, reason: 'any' }),
     events: items.map((event) => eventModel(event, names)),
     next: nextPage,
   };
@@ -119,5 +132,8 @@ export const auditRoutes = (router: Router<ConsoleState>, parts: ConsoleParts): 
     if (session !== null && !mayReadTrail(session.roles))
       await refuseRole(parts, context, 'the app role Auditor');
     else await showAudit(parts, context);
+  });
+  router.get('/reasons', requireSession(parts), (context) => {
+    answerPage(context, <ReasonsPage page={pageContext(parts, context)} model={REASONS_MODEL} />);
   });
 };

@@ -2,8 +2,10 @@
 import type { EventFact, EventModel, Tone } from '../../views/event-facts.tsx';
 import type { EventName, JsonValue } from '../audit/event.ts';
 import type { StoredEvent } from '../audit/trace.ts';
+import { codeMemberOf } from '../reasons/catalogue.ts';
 import type { Principal } from '../registry/registry.ts';
 import type { Names } from './people.ts';
+import { refusalOf, repeatsOf } from './reason-model.ts';
 
 /** Every event there is, and how it reads at a glance. */
 const TONES: Readonly<Record<EventName, Tone>> = {
@@ -69,7 +71,10 @@ const LEADING = [
   'registry_revision',
   'status',
   'credential',
-  'count',
+  'network',
+  'endpoint',
+  'tenant',
+  'object',
 ] as const;
 
 const GUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -110,6 +115,8 @@ const rankOf = (name: string): number => {
 };
 
 export const eventModel = (event: StoredEvent, names: Names): EventModel => {
+  const refusal = refusalOf(event);
+  const shownApart = refusal === null ? null : codeMemberOf(event.name);
   const facts = Object.entries(event.body)
     .filter(([name, value]) => !FRAME.has(name) && value !== null)
     .map(
@@ -117,17 +124,19 @@ export const eventModel = (event: StoredEvent, names: Names): EventModel => {
         name: name.replaceAll('_', ' '),
         value: textOf(value, names),
         ...briefOf(value, names),
-        leading: rankOf(name) < LEADING.length,
+        leading: name !== shownApart && rankOf(name) < LEADING.length,
       }),
     )
     .sort((a, b) => rankOf(a.name.replaceAll(' ', '_')) - rankOf(b.name.replaceAll(' ', '_')));
   return {
     position: event.position,
     name: event.name,
-    tone: toneOf(event),
+    tone: refusal === null ? toneOf(event) : 'bad',
     recordedAt: event.recordedAt,
     agent: event.agentId,
     requestId: event.requestId,
     facts,
+    refusal,
+    repeats: repeatsOf(event),
   };
 };

@@ -68,7 +68,7 @@ const refuseReader = async (
   rejected: RejectedCaller,
 ): Promise<void> => {
   const { status, error } = await tellRejectedCaller(parts.refusals, rejected, {
-    at: context.path.split('/', 2).join('/'),
+    endpoint: context.path.split('/', 2).join('/'),
     network: networkOf(context.state.clientAddress),
     traceId: context.state.traceId,
   });

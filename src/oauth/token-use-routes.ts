@@ -65,7 +65,7 @@ export const tokenUseRoutes = (options: TokenUseOptions): Router => {
     context.set('Cache-Control', 'no-store');
     const tell = (rejected: RejectedCaller): Promise<ClientAnswer> =>
       tellRejectedCaller(options.refusals, rejected, {
-        at: '/token-use',
+        endpoint: '/token-use',
         network: networkOf(context.state.clientAddress),
         traceId: traceIdOf(context.get('traceparent')),
       });

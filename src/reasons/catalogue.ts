@@ -105,6 +105,18 @@ export const REFUSAL_EVENTS: readonly EventName[] = [
 export const codeMemberOf = (event: string): 'reason' | 'refused' =>
   event === 'approval.refused' ? 'refused' : 'reason';
 
+/**
+ * Which events tell this reason, or any, and the text that the canonical form of each of them has and no other has:
+ * within a string every quote would be escaped. Undefined for what is no reason.
+ */
+export const refusalsOf = (
+  code: string,
+): { readonly events: readonly EventName[]; readonly holds: string } | undefined => {
+  if (code === 'any') return { events: REFUSAL_EVENTS, holds: '"reason":"' };
+  const events = ENTRIES.get(code)?.events;
+  return events && { events, holds: `"${codeMemberOf(events[0] ?? '')}":"${code}"` };
+};
+
 /** The reason with this code; undefined for any other text. */
 export const findReason = (code: string): ReasonEntry | undefined => ENTRIES.get(code);
 

@@ -31,6 +31,7 @@ describe('the route table', () => {
       'GET /approvals/:request_id',
       'GET /assets/:name',
       'GET /audit',
+      'GET /reasons',
       'GET /requests/:request_id',
       'GET /sign-in',
       'GET /sign-in/callback',

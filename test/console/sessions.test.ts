@@ -88,6 +88,10 @@ it('is kept as a digest only: what the database holds signs nobody in', async ()
 
 it('is kept on https in a cookie that no other host and no plain connection can set', async () => {
   const app = new Koa();
+  app.use((context, next) => {
+    context.state.clientAddress = '127.0.0.1';
+    return next();
+  });
   app.use(createConsole({ ...test.options, url: 'https://console.example' }));
   const browser = supertest(app.callback());
   const cookie = (await test.signIn(test.people.approver)).replace('countersign', '__Host-countersign');
