@@ -32,7 +32,9 @@ import { readRegistry } from './registry/registry-file.ts';
 import { openCoordination } from './storage/coordination.ts';
 import type { Database } from './storage/database.ts';
 import { openStorage } from './storage/open-storage.ts';
+import type { SigningAlgorithm } from './tokens/signing-key.ts';
 import { openSigningKeys } from './tokens/signing-keys.ts';
+import { openConsoleKey } from './tokens/stored-keys.ts';
 
 /** How often a replica looks for revisions that others put in force. */
 const FOLLOW_INTERVAL_MS = 250;
@@ -59,13 +61,24 @@ const fillEmptyDatabase = async (config: Config, database: Database, policy: Pol
   await activateIfNone(database, bundle, revision, note);
 };
 
+/** What the APIs of a registry have their tokens signed with. */
+const algorithmsOf = ({ resources }: Registry): ReadonlySet<SigningAlgorithm> =>
+  new Set([...resources.values()].map(({ tokenSigningAlgorithm }) => tokenSigningAlgorithm));
+
 /** Starts a broker. Throws an error of one line that says what to do; nothing is left running then. */
 export const startBroker = async (config: Config, logger: Logger): Promise<Broker> => {
   await using parts = new AsyncDisposableStack();
   const storage = await openStorage(config.storage, logger);
   parts.defer(storage.stop);
   const { database } = storage;
-  const keys = await openSigningKeys(database, config.keyEncryptionKey);
+  const signingKeys = await openSigningKeys({
+    database,
+    keyEncryptionKey: config.keyEncryptionKey,
+    maxAgeSeconds: config.keyMaxAgeDays * 24 * 3_600,
+    logger,
+  });
+  parts.defer(signingKeys.stop);
+  const consoleKey = await openConsoleKey(database, config.keyEncryptionKey);
   const policy = openPolicyEngine({ logger });
   parts.defer(policy.close);
   await fillEmptyDatabase(config, database, policy);
@@ -76,12 +89,14 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
     intervalMs: FOLLOW_INTERVAL_MS,
     onRegistry: (taken) => {
       registry = taken;
+      signingKeys.need(algorithmsOf(taken));
     },
     onPolicy: async (bundle) => void (await policy.load(bundle)),
     logger,
   });
   parts.defer(follower.stop);
   await follower.catchUp();
+  await signingKeys.look();
   if (policy.revision() === null) {
     throw new Error(
       'no policy is in force: name a bundle in COUNTERSIGN_POLICY, or put one in force with "countersign policy activate"',
@@ -118,7 +133,7 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
     database,
     url: config.consoleUrl,
     signIn: config.signIn,
-    actionKey: keys.console,
+    actionKey: consoleKey,
     registry: currentRegistry,
     policyRevision: policy.revision,
     verifyAssertion,
@@ -137,13 +152,12 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
   };
   const door = openDoor(config.url, ...(config.consoleListen === null ? [config.consoleUrl] : []));
   const app = openApp(door);
-  const signingKey = () => keys.token;
   const nonces =
     config.dpopNonceSeconds === null ? null : openNonces(config.keyEncryptionKey, config.dpopNonceSeconds);
   const tokenRoute = openTokenRoute({
     issuer: config.url,
     consoleUrl: config.consoleUrl,
-    signingKey,
+    signingKeys,
     exchange: {
       database,
       requests: accessRequests(database),
@@ -153,7 +167,7 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
       refusals,
       pace: coordination.pace,
       catchUp: follower.catchUp,
-      signingKey,
+      signingKeys,
       proveKey: createKeyProver({ issuer: config.url, nonces, clock: systemClock }),
       clock: systemClock,
       observeDecision: metrics.observeDecision,
@@ -162,7 +176,7 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
     logger,
     observe: metrics.observeExchange,
   });
-  app.use(metadataRoutes(config.url, [keys.token.publicJwk]).routes());
+  app.use(metadataRoutes(config.url, signingKeys.published).routes());
   app.use(
     tokenUseRoutes({
       database,

@@ -53,6 +53,8 @@ export type Config = {
   readonly consoleListen: Address | null;
   /** 32 bytes. */
   readonly keyEncryptionKey: Buffer;
+  /** Age at which a signing key is replaced, days. */
+  readonly keyMaxAgeDays: number;
   /** How long a nonce that proofs must carry is good, seconds; null: none is demanded. */
   readonly dpopNonceSeconds: number | null;
   /** Addresses and CIDR networks whose forwarding headers count. */
@@ -152,6 +154,15 @@ const parseProxies = (text: string): string[] => {
   return networks;
 };
 
+/** NIST SP 800-57 part 1 table 1 allows a private signature key one to three years; a month limits what a leak is worth. */
+const KEY_MAX_AGE_DAYS = 30;
+
+const parseKeyMaxAge = (text: string): number => {
+  const days = /^[1-9]\d{0,2}$/.test(text) ? Number(text) : 0;
+  if (days < 1 || days > 365) throw new Error('must be a number of days, 1 to 365');
+  return days;
+};
+
 /** What stands for a setting with a problem, until `finish` throws. */
 const NOWHERE: Address = { host: '', port: 0 };
 
@@ -164,6 +175,18 @@ const finish = <T>({ problems }: Reader, config: T | undefined): T => {
 export const loadStorageSettings = (environment: Environment): StorageSettings => {
   const reader = openReader(environment);
   return finish(reader, readStorage(reader));
+};
+
+const readKeyEncryptionKey = ({ secret, required }: Reader): Buffer | undefined =>
+  required('COUNTERSIGN_KEY_ENCRYPTION_KEY', secret('COUNTERSIGN_KEY_ENCRYPTION_KEY'), {
+    parse: parseKey,
+    advice: `set ${KEY_BYTES} random bytes in base64 (openssl rand -base64 ${KEY_BYTES}), the same for every replica, and keep them`,
+  });
+
+/** What encrypts the signing keys. Throws `ConfigInvalid`. */
+export const loadKeyEncryptionKey = (environment: Environment): Buffer => {
+  const reader = openReader(environment);
+  return finish(reader, readKeyEncryptionKey(reader));
 };
 
 /** Where the operations listener is. Throws `ConfigInvalid`. */
@@ -181,14 +204,7 @@ export const loadConfig = (environment: Environment): Config => {
       parse: parseBaseUrl,
       advice: 'set the public base URL, which is the issuer of every token',
     }) ?? '';
-  const keyEncryptionKey = required(
-    'COUNTERSIGN_KEY_ENCRYPTION_KEY',
-    secret('COUNTERSIGN_KEY_ENCRYPTION_KEY'),
-    {
-      parse: parseKey,
-      advice: `set ${KEY_BYTES} random bytes in base64 (openssl rand -base64 ${KEY_BYTES}), the same for every replica, and keep them`,
-    },
-  );
+  const keyEncryptionKey = readKeyEncryptionKey(reader);
   const tenants = readTenants(reader);
   const caFile = read('COUNTERSIGN_ENTRA_CA');
   const ca = caFile === undefined ? undefined : file('COUNTERSIGN_ENTRA_CA', caFile);
@@ -206,6 +222,9 @@ export const loadConfig = (environment: Environment): Config => {
     entraCa,
     ...readConsole(reader, url),
     keyEncryptionKey: keyEncryptionKey ?? Buffer.alloc(0),
+    keyMaxAgeDays:
+      parsed('COUNTERSIGN_KEY_MAX_AGE_DAYS', read('COUNTERSIGN_KEY_MAX_AGE_DAYS'), parseKeyMaxAge) ??
+      KEY_MAX_AGE_DAYS,
     dpopNonceSeconds:
       parsed('COUNTERSIGN_DPOP_NONCE_SECONDS', read('COUNTERSIGN_DPOP_NONCE_SECONDS'), parseNonceSeconds) ??
       null,

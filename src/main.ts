@@ -4,13 +4,14 @@ import { parseEnv } from 'node:util';
 import { pino } from 'pino';
 import { apply } from './commands/apply.ts';
 import { type Command, type ExitCode, UsageError } from './commands/command.ts';
+import { keys } from './commands/keys.ts';
 import { migrate } from './commands/migrate.ts';
 import { policy } from './commands/policy.ts';
 import { probe } from './commands/probe.ts';
 import { serve } from './commands/serve.ts';
 import type { Environment } from './config.ts';
 
-const COMMANDS: readonly Command[] = [serve, migrate, apply, policy, probe];
+const COMMANDS: readonly Command[] = [serve, migrate, apply, policy, keys, probe];
 
 const HELP = `Usage: countersign COMMAND [options]
 

@@ -54,6 +54,7 @@ describe('a configuration with problems', () => {
     ],
     ['upper case in the URL', { COUNTERSIGN_URL: 'https://Countersign.example' }, /scheme and host alone/],
     ['another scheme', { COUNTERSIGN_URL: 'ftp://countersign.example' }, /^COUNTERSIGN_URL: must be a URL/],
+    ['keys of two years', { COUNTERSIGN_KEY_MAX_AGE_DAYS: '730' }, /must be a number of days, 1 to 365/],
     ['a nonce of a day', { COUNTERSIGN_DPOP_NONCE_SECONDS: '86400' }, /must be seconds, 10 to 3600/],
     [
       'a key of 16 bytes',

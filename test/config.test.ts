@@ -25,6 +25,7 @@ describe('a configuration', () => {
       consoleListen: null,
       keyEncryptionKey: Buffer.from(KEY, 'base64'),
       trustedProxies: [],
+      keyMaxAgeDays: 30,
       dpopNonceSeconds: null,
       signIn: null,
     });
@@ -47,6 +48,7 @@ describe('a configuration', () => {
       COUNTERSIGN_CONSOLE_URL: 'https://console.example',
       COUNTERSIGN_CONSOLE_LISTEN: '127.0.0.1:8402',
       COUNTERSIGN_TRUSTED_PROXIES: '10.0.0.0/8, ::1',
+      COUNTERSIGN_KEY_MAX_AGE_DAYS: '90',
       COUNTERSIGN_DPOP_NONCE_SECONDS: '300',
       COUNTERSIGN_SIGN_IN_TENANT: TENANT.toUpperCase(),
       COUNTERSIGN_SIGN_IN_CLIENT_ID: CLIENT,
@@ -63,6 +65,7 @@ describe('a configuration', () => {
       consoleUrl: 'https://console.example',
       consoleListen: { host: '127.0.0.1', port: 8402 },
       trustedProxies: ['10.0.0.0/8', '::1'],
+      keyMaxAgeDays: 90,
       dpopNonceSeconds: 300,
       signIn: {
         authority: 'https://login.example',

@@ -29,6 +29,7 @@ export type EventName =
   | 'token.used'
   | 'registry.changed'
   | 'key.created'
+  | 'key.erased'
   | 'console.signed_in'
   | 'console.sign_in_refused'
   | 'console.signed_out'

@@ -31,6 +31,7 @@ const TONES: Readonly<Record<EventName, Tone>> = {
   'token.used': 'good',
   'registry.changed': 'plain',
   'key.created': 'plain',
+  'key.erased': 'plain',
   'console.signed_in': 'plain',
   'console.sign_in_refused': 'bad',
   'console.signed_out': 'plain',

@@ -1,7 +1,7 @@
 /** Spells an outcome for the wire: RFC 8693 section 2.2, RFC 8628 section 3.5, RFC 6749 section 5.2. */
 import { meaningOf } from '../reasons.ts';
 import { signAccessToken } from '../tokens/access-token.ts';
-import type { SigningKey } from '../tokens/signing-keys.ts';
+import type { SigningKeys } from '../tokens/signing-keys.ts';
 import type { Issued, Outcome, Pending, Refused } from './outcome.ts';
 
 export type Answer = {
@@ -14,7 +14,7 @@ export type AnswerParts = {
   readonly issuer: string;
   /** Where approvers work; pending answers name the request's page there. */
   readonly consoleUrl: string;
-  readonly signingKey: () => SigningKey;
+  readonly signingKeys: Pick<SigningKeys, 'named'>;
 };
 
 /** RFC 6749 section 5.2: what error_description may hold. */
@@ -24,7 +24,7 @@ const answerIssued = (parts: AnswerParts, outcome: Issued): Answer => ({
   status: 200,
   headers: {},
   body: {
-    access_token: signAccessToken(parts.signingKey(), {
+    access_token: signAccessToken(parts.signingKeys.named(outcome.kid), {
       issuer: parts.issuer,
       environment: outcome.resource.environment,
       audience: outcome.resource.audience,

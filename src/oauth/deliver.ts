@@ -122,7 +122,7 @@ const decidedOn = ({ caller, policyRevision }: Exchange) => ({
 
 const issued = (
   { exchange, found, request }: Delivery,
-  token: Pick<Issued, 'jti' | 'issuedAt' | 'expiresAt'>,
+  token: Pick<Issued, 'jti' | 'kid' | 'issuedAt' | 'expiresAt'>,
 ): Issued => ({
   kind: 'issued',
   requestId: request.id,
@@ -133,6 +133,7 @@ const issued = (
   issuedTokenType: exchange.request.issuedTokenType,
   proofKey: exchange.target.asked.proofKey,
   jti: token.jti,
+  kid: token.kid,
   issuedAt: token.issuedAt,
   expiresAt: token.expiresAt,
   now: found.now,
@@ -162,7 +163,7 @@ const mint = async (
 ): Promise<Outcome | null> => {
   const { grant } = delivery;
   const jti = newTokenId();
-  const { kid } = parts.signingKey();
+  const { kid } = parts.signingKeys.active(delivery.exchange.target.resource.tokenSigningAlgorithm);
   const predecessor = grant.current?.jti ?? null;
   const tokenSeconds = Math.min(grant.tokenSeconds, decision.tokenSeconds);
   const rotation: [AuditEvent['name'], JsonObject][] =
@@ -179,5 +180,5 @@ const mint = async (
       ['token.issued', { jti, grant_id: grant.id, kid, token_seconds: tokenSeconds }],
     ]),
   });
-  return minted === null ? null : issued(delivery, { jti, ...minted });
+  return minted === null ? null : issued(delivery, { jti, kid, ...minted });
 };

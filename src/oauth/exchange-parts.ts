@@ -10,7 +10,7 @@ import type { PolicyEngine } from '../policy/engine.ts';
 import type { Agent, Registry } from '../registry/registry.ts';
 import type { Coordination } from '../storage/coordination.ts';
 import type { Database } from '../storage/database.ts';
-import type { SigningKey } from '../tokens/signing-keys.ts';
+import type { SigningKeys } from '../tokens/signing-keys.ts';
 import type { Target } from './check-target.ts';
 import type { ExchangeRequest } from './exchange-request.ts';
 import type { ProveKey, ProvenKey } from './prove-key.ts';
@@ -26,7 +26,7 @@ export type ExchangeParts = {
   readonly pace: Coordination['pace'];
   /** Loads the revisions that are in force now; called when a read or a write found others. */
   readonly catchUp: () => Promise<void>;
-  readonly signingKey: () => SigningKey;
+  readonly signingKeys: Pick<SigningKeys, 'active'>;
   readonly proveKey: ProveKey;
   readonly clock: Clock;
   /** Observes each decision's own time, seconds. */

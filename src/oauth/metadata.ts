@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import Router from '@koa/router';
 import { PROOF_ALGORITHMS } from '../proof/proof-key.ts';
-import type { PublicJwk } from '../tokens/signing-keys.ts';
+import type { PublicJwk } from '../tokens/signing-key.ts';
 import { TOKEN_EXCHANGE } from './token-endpoint.ts';
 
 /** Metadata and keys change rarely and are announced before use: APIs may keep them this long. */
@@ -23,22 +23,45 @@ export const authorizationServerMetadata = (issuer: string): Readonly<Record<str
   request_uri_parameter_supported: false,
 });
 
-/** A body that never changes while the process runs, with its entity tag. */
-const fixed = (value: unknown): { readonly body: string; readonly etag: string } => {
+type Document = { readonly body: string; readonly etag: string };
+
+const documentOf = (value: unknown): Document => {
   const body = JSON.stringify(value);
   return { body, etag: `"${createHash('sha256').update(body).digest('base64url')}"` };
 };
 
-export const metadataRoutes = (issuer: string, publicKeys: readonly PublicJwk[]): Router => {
-  const router = new Router();
-  const metadata = fixed(authorizationServerMetadata(issuer));
-  const documents = {
-    '/.well-known/oauth-authorization-server': { ...metadata, type: 'application/json' },
-    '/.well-known/openid-configuration': { ...metadata, type: 'application/json' },
-    '/jwks': { ...fixed({ keys: publicKeys }), type: 'application/jwk-set+json' },
+/** The document of a value that rarely changes: written anew when it is another. */
+const documentOfLatest = <Value>(
+  latest: () => Value,
+  render: (value: Value) => unknown,
+): (() => Document) => {
+  let written = latest();
+  let document = documentOf(render(written));
+  return () => {
+    const value = latest();
+    if (value !== written) {
+      written = value;
+      document = documentOf(render(value));
+    }
+    return document;
   };
-  for (const [path, { body, etag, type }] of Object.entries(documents)) {
+};
+
+/** `publicKeys` is the same array as long as the keys are the same. */
+export const metadataRoutes = (issuer: string, publicKeys: () => readonly PublicJwk[]): Router => {
+  const router = new Router();
+  const metadata = documentOf(authorizationServerMetadata(issuer));
+  const documents = {
+    '/.well-known/oauth-authorization-server': { document: () => metadata, type: 'application/json' },
+    '/.well-known/openid-configuration': { document: () => metadata, type: 'application/json' },
+    '/jwks': {
+      document: documentOfLatest(publicKeys, (keys) => ({ keys })),
+      type: 'application/jwk-set+json',
+    },
+  };
+  for (const [path, { document, type }] of Object.entries(documents)) {
     router.get(path, (context) => {
+      const { body, etag } = document();
       context.set('Cache-Control', `public, max-age=${MAX_AGE_SECONDS}`);
       context.set('ETag', etag);
       context.status = 200;

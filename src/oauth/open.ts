@@ -50,7 +50,11 @@ const open = async (parts: ExchangeParts, exchange: Exchange, found: Found): Pro
   const terms = termsOf(asked, decision, request);
   const permitted =
     decision.decision === 'permit'
-      ? { grantId: newGrantId(), jti: newTokenId(), kid: parts.signingKey().kid }
+      ? {
+          grantId: newGrantId(),
+          jti: newTokenId(),
+          kid: parts.signingKeys.active(exchange.target.resource.tokenSigningAlgorithm).kid,
+        }
       : null;
   const signed = termsDigest(terms);
   const tell = (name: AuditEvent['name'], data: JsonObject): AuditEvent => ({
@@ -126,6 +130,7 @@ const open = async (parts: ExchangeParts, exchange: Exchange, found: Found): Pro
     issuedTokenType: request.issuedTokenType,
     proofKey: asked.proofKey,
     jti: permitted.jti,
+    kid: permitted.kid,
     ...opened.token,
     now: found.now,
   };

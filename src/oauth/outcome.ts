@@ -13,6 +13,8 @@ export type Issued = {
   /** Thumbprint of the key that the request was opened with, null for a bearer token. */
   readonly proofKey: string | null;
   readonly jti: string;
+  /** The key that signs it. */
+  readonly kid: string;
   readonly issuedAt: Date;
   readonly expiresAt: Date;
   /** The database's clock when this was decided. */

@@ -3,11 +3,10 @@
  * grant type and one constant public client, the pinned host, no header of the caller. What the exchange itself needs
  * goes round the library, unchanged. Its answer is written whole, since the library's errors drop extra members.
  */
-import { randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { IncomingMessage, type ServerResponse } from 'node:http';
 import { errors, type KoaContextWithOIDC, Provider } from 'oidc-provider';
 import type { Form } from '../http/form.ts';
-import type { SigningKey } from '../tokens/signing-keys.ts';
 
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 /** Every caller is this client to the library; who really asks is told by the assertion. */
@@ -28,7 +27,6 @@ class NoStore {
 
 export type TokenEndpointOptions = {
   readonly issuer: string;
-  readonly signingKey: SigningKey;
   /** Answers the exchange on `response`; never throws. */
   readonly answer: (request: IncomingMessage, context: KoaContextWithOIDC) => Promise<void>;
   /** A bug in the library or around it: already answered as `server_error`, told here with its cause. */
@@ -40,8 +38,9 @@ export type TokenEndpoint = {
   readonly handle: (original: IncomingMessage, response: ServerResponse, form: Form) => Promise<void>;
 };
 
-const createProvider = ({ issuer, signingKey, onServerError }: TokenEndpointOptions): Provider => {
-  const { kid, alg, use } = signingKey.publicJwk;
+const createProvider = ({ issuer, onServerError }: TokenEndpointOptions): Provider => {
+  // The library wants a key and signs nothing with it.
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const provider = new Provider(issuer, {
     adapter: NoStore,
     clients: [
@@ -62,7 +61,7 @@ const createProvider = ({ issuer, signingKey, onServerError }: TokenEndpointOpti
       userinfo: { enabled: false },
       pushedAuthorizationRequests: { enabled: false },
     },
-    jwks: { keys: [{ ...signingKey.privateKey.export({ format: 'jwk' }), kid, alg, use }] },
+    jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), alg: 'ES256', use: 'sig' }] },
     responseTypes: ['none'],
     // Without offline_access the library knows no refresh tokens.
     scopes: ['openid'],

@@ -39,7 +39,6 @@ export const openTokenRoute = (options: TokenRouteOptions): TokenRoute => {
   const calls = new WeakMap<IncomingMessage, ExchangeCall>();
   const endpoint = createTokenEndpoint({
     issuer: options.issuer,
-    signingKey: options.signingKey(),
     onServerError: (error) => logger.error({ err: error }, 'token endpoint failed'),
     answer: async (original, context) => {
       const call = calls.get(original);

@@ -21,6 +21,7 @@ const resourceFrom = (entry: ResourceEntry): Resource => ({
   environment: entry.environment,
   sensitivity: entry.sensitivity,
   scopes: new Map(Object.entries(entry.scopes)),
+  tokenSigningAlgorithm: entry.token_signing_alg,
   defaultScopes: entry.default_scopes,
   workload: entry.workload ?? null,
   checkAuthorizationDetails: authorizationDetailsCheck(entry.authorization_details),

@@ -132,6 +132,10 @@ export const resourceEntry = z
       .strictObject(principal)
       .optional()
       .describe('The Entra workload of the API itself, if it calls the broker.'),
+    token_signing_alg: z
+      .enum(['ES256', 'RS256'])
+      .default('ES256')
+      .describe('What its access tokens are signed with: RS256 for an API that can verify nothing else.'),
     authorization_details: z
       .record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/), detailType)
       .default({})

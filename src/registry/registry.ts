@@ -39,6 +39,8 @@ export type Resource = {
   readonly sensitivity: Sensitivity;
   /** Scope (action) -> what it does, in words for approvers. */
   readonly scopes: ReadonlyMap<string, string>;
+  /** What its access tokens are signed with (RFC 9068 section 2.1). */
+  readonly tokenSigningAlgorithm: 'ES256' | 'RS256';
   /** Granted when a request names no scope; may be empty. */
   readonly defaultScopes: readonly string[];
   /** The API's own Entra workload, with which it calls the broker; null if it never does. */

@@ -22,7 +22,7 @@ const PRIVILEGES: Readonly<Record<keyof Tables, string>> = {
   token_uses: 'select, insert',
   audit_events: 'select, insert',
   people: 'select, insert, update',
-  signing_keys: 'select, insert',
+  signing_keys: 'select, insert, update (private_key_encrypted)',
   sign_ins: 'select, insert, delete',
   console_sessions: 'select, insert, update, delete',
 };

@@ -148,9 +148,12 @@ export type Tables = {
     kid: string;
     purpose: 'token' | 'console';
     algorithm: string;
+    /** Not read: public halves are derived from private ones. */
     public_jwk: NullableJson;
-    private_key_encrypted: Buffer;
+    /** Null once it was erased. */
+    private_key_encrypted: Buffer | null;
     created_at: Generated<Date>;
+    active_from: Generated<Date>;
   };
   sign_ins: {
     state_hash: Buffer;

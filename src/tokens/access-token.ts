@@ -1,6 +1,6 @@
 /** The RFC 9068 access token: rendered from what the database holds, so it can be rendered again, the same. */
 import type { AuthorizationDetails, Environment } from '../registry/registry.ts';
-import type { SigningKey } from './signing-keys.ts';
+import type { SigningKey } from './signing-key.ts';
 
 export type AccessTokenClaims = {
   readonly issuer: string;
@@ -24,7 +24,7 @@ const seconds = (time: Date): number => Math.floor(time.getTime() / 1000);
 
 /** Signs the access token as a compact JWS, `typ: at+jwt` (RFC 9068 section 2). */
 export const signAccessToken = (key: SigningKey, claims: AccessTokenClaims): string => {
-  const header = encode({ typ: 'at+jwt', alg: 'ES256', kid: key.kid });
+  const header = encode({ typ: 'at+jwt', alg: key.algorithm, kid: key.kid });
   const payload = encode({
     iss: claims.issuer,
     sub: claims.agentId,

@@ -1,127 +1,154 @@
 /**
- * The broker's keys. Each is made once, by whichever replica needs it first, under a lock; every other replica and
- * every restart finds it in the database, encrypted. Without the right key encryption key the broker does not start.
+ * The keys that sign access tokens, as this replica knows them: it looks every second, so that a key made anywhere is
+ * published everywhere long before it signs, and makes the next one when the newest is old. A replica that has not been
+ * able to look for long signs nothing. Without the right key encryption key the broker does not start.
  */
-import {
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  type KeyObject,
-  randomBytes,
-  sign,
-} from 'node:crypto';
-import { calculateJwkThumbprint, type JWK } from 'jose';
-import { type Kysely, sql } from 'kysely';
-import { appendEvents } from '../audit/append.ts';
+import type { Logger } from 'pino';
 import type { Database } from '../storage/database.ts';
-import type { Tables } from '../storage/tables.ts';
-import { joseSignature } from './ecdsa-signature.ts';
-import { decryptKey, encryptKey } from './key-encryption.ts';
+import { activeKey, type DatedKey, PUBLISHED_BEFORE_SECONDS, placeKeys } from './key-ring.ts';
+import { type PublicJwk, readSigningKey, type SigningAlgorithm, type SigningKey } from './signing-key.ts';
+import {
+  changeKeys,
+  createTokenKey,
+  decryptStored,
+  erasePrivateKeys,
+  findTokenKeys,
+  type StoredKey,
+} from './stored-keys.ts';
 
-/** Public half as the JWKS shows it. */
-export type PublicJwk = JWK & { readonly kid: string; readonly alg: string; readonly use: 'sig' };
+/** Shorter than the moment that `keys rotate --now` leaves before a key signs. */
+const LOOK_INTERVAL_MS = 1_000;
+/** A key is published an hour before it signs: whoever looked within half of that knows all that matter. */
+const LOOK_MAX_AGE_MS = (PUBLISHED_BEFORE_SECONDS / 2) * 1_000;
 
-export type SigningKey = {
-  /** RFC 7638 thumbprint. */
-  readonly kid: string;
-  readonly publicJwk: PublicJwk;
-  readonly privateKey: KeyObject;
-  /** ES256 over `data`, the 64 bytes r and s of RFC 7518 section 3.4. */
-  readonly sign: (data: string) => Buffer;
-};
+/** No key to sign with: nothing is issued, and asking again may help. */
+export class KeyUnavailable extends Error {
+  readonly retryAfterSeconds = 1;
+}
 
 export type SigningKeys = {
-  /** Signs access tokens. */
-  readonly token: SigningKey;
-  /** Keys the HMAC of the console's action tokens, 32 bytes. */
-  readonly console: Buffer;
+  /** The key that signs new tokens now. Throws `KeyUnavailable`. */
+  readonly active: (algorithm: SigningAlgorithm) => SigningKey;
+  /** The key of a token that is rendered again. Throws `KeyUnavailable` once it is gone. */
+  readonly named: (kid: string) => SigningKey;
+  /** The JWKS; the same array as long as nothing changes. */
+  readonly published: () => readonly PublicJwk[];
+  /** Has keys made for these algorithms, from the next look on; ES256 is always there. */
+  readonly need: (algorithms: ReadonlySet<SigningAlgorithm>) => void;
+  /** Looks now. */
+  readonly look: () => Promise<void>;
+  readonly stop: () => Promise<void>;
 };
 
-type KeyRow = { kid: string; public_jwk: unknown; private_key_encrypted: Buffer };
-type NewKey = { kid: string; algorithm: string; publicJwk: PublicJwk | null; secret: Buffer };
-type Purpose = 'token' | 'console';
+type Held = DatedKey & { readonly signing: SigningKey };
+type View = { readonly held: readonly Held[]; readonly now: Date; readonly at: number };
 
-/** Any fixed number: replicas that start together make a key one after the other. */
-const KEY_CREATION_LOCK = 0x6b657973;
+export type SigningKeysOptions = {
+  readonly database: Database;
+  readonly keyEncryptionKey: Buffer;
+  /** Age at which a key is replaced, seconds. */
+  readonly maxAgeSeconds: number;
+  readonly logger: Logger;
+};
 
-const newTokenKey = async (): Promise<NewKey> => {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const jwk = publicKey.export({ format: 'jwk' });
-  const kid = await calculateJwkThumbprint(jwk as JWK);
-  return {
-    kid,
-    algorithm: 'ES256',
-    publicJwk: { ...(jwk as JWK), kid, alg: 'ES256', use: 'sig' },
-    secret: privateKey.export({ format: 'der', type: 'pkcs8' }),
+const NOTES = {
+  first: { reason: 'no key of this algorithm was there', appliedBy: 'serve' },
+  aged: { reason: 'the key before it has reached its age', appliedBy: 'serve' },
+} as const;
+
+/** Opens the keys; the first look, and with it the first key, is done when this resolves. */
+export const openSigningKeys = async ({
+  database,
+  keyEncryptionKey,
+  maxAgeSeconds,
+  logger,
+}: SigningKeysOptions): Promise<SigningKeys> => {
+  let needed: ReadonlySet<SigningAlgorithm> = new Set(['ES256']);
+  let view: View = { held: [], now: new Date(0), at: 0 };
+  let published: readonly PublicJwk[] = [];
+  let stopped = false;
+  let timer: NodeJS.Timeout | undefined;
+  const read = new Map<string, SigningKey>();
+
+  const keyOf = ({ kid, privateKeyEncrypted: encrypted }: StoredKey): SigningKey | undefined => {
+    if (!read.has(kid) && encrypted !== null)
+      read.set(kid, readSigningKey(kid, decryptStored(keyEncryptionKey, { kid, encrypted }, 'token')));
+    return read.get(kid);
   };
-};
-
-const newConsoleKey = async (): Promise<NewKey> => ({
-  kid: `console-${randomBytes(8).toString('hex')}`,
-  algorithm: 'HS256',
-  publicJwk: null,
-  secret: randomBytes(32),
-});
-
-const MAKERS = { token: newTokenKey, console: newConsoleKey } as const;
-
-const findKey = (db: Kysely<Tables>, purpose: Purpose): Promise<KeyRow | undefined> =>
-  db
-    .selectFrom('signing_keys')
-    .select(['kid', 'public_jwk', 'private_key_encrypted'])
-    .where('purpose', '=', purpose)
-    .orderBy('created_at', 'desc')
-    .executeTakeFirst();
-
-const createKey = async (db: Kysely<Tables>, purpose: Purpose, keyEncryptionKey: Buffer): Promise<KeyRow> => {
-  const key = await MAKERS[purpose]();
-  const row = {
-    kid: key.kid,
-    public_jwk: key.publicJwk,
-    private_key_encrypted: encryptKey(keyEncryptionKey, key.secret, `${purpose}:${key.kid}`),
+  const take = (stored: readonly StoredKey[], now: Date): void => {
+    const held = placeKeys(stored, now).flatMap(({ key, state }) => {
+      const signing = state === 'gone' ? undefined : keyOf(key);
+      return signing === undefined ? [] : [{ ...key, signing }];
+    });
+    for (const kid of read.keys()) if (!held.some((key) => key.kid === kid)) read.delete(kid);
+    const kids = (keys: readonly { readonly kid: string }[]): string => keys.map(({ kid }) => kid).join(' ');
+    if (kids(held) !== kids(published)) published = held.map(({ signing }) => signing.publicJwk);
+    view = { held, now, at: performance.now() };
   };
-  await db
-    .insertInto('signing_keys')
-    .values({ ...row, public_jwk: JSON.stringify(row.public_jwk), purpose, algorithm: key.algorithm })
-    .execute();
-  await appendEvents(db, [
-    { name: 'key.created', data: { kid: key.kid, purpose, algorithm: key.algorithm } },
-  ]);
-  return row;
-};
-
-const decrypt = (row: KeyRow, purpose: Purpose, keyEncryptionKey: Buffer): Buffer => {
-  try {
-    return decryptKey(keyEncryptionKey, row.private_key_encrypted, `${purpose}:${row.kid}`);
-  } catch (cause) {
-    throw new Error(
-      'the signing keys in the database were encrypted with another key: set COUNTERSIGN_KEY_ENCRYPTION_KEY to the one this database was first started with',
-      { cause },
+  /** What is to be made for an algorithm: nothing as long as its newest key is young enough. */
+  const missing = (stored: readonly StoredKey[], algorithm: SigningAlgorithm, now: Date) => {
+    const newest = stored.findLast((key) => key.algorithm === algorithm);
+    if (newest === undefined) return { algorithm, takeover: 'at once', ...NOTES.first } as const;
+    const age = (now.getTime() - newest.activeFrom.getTime()) / 1_000;
+    return age < maxAgeSeconds - PUBLISHED_BEFORE_SECONDS
+      ? null
+      : ({ algorithm, takeover: 'in time', ...NOTES.aged } as const);
+  };
+  const makeMissing = async (): Promise<void> => {
+    await changeKeys(database, async (trx) => {
+      const { keys, now } = await findTokenKeys(trx);
+      for (const algorithm of needed) {
+        const making = missing(keys, algorithm, now);
+        if (making === null) continue;
+        const { kid, activeFrom } = await createTokenKey(trx, keyEncryptionKey, making);
+        logger.info({ kid, algorithm, active_from: activeFrom }, 'a signing key was made');
+      }
+    });
+  };
+  const look = async (): Promise<void> => {
+    let found = await findTokenKeys(database.db);
+    if ([...needed].some((algorithm) => missing(found.keys, algorithm, found.now) !== null)) {
+      await makeMissing();
+      found = await findTokenKeys(database.db);
+    }
+    take(found.keys, found.now);
+    const over = placeKeys(found.keys, found.now).some(
+      ({ key, state }) => state === 'gone' && key.privateKeyEncrypted !== null,
     );
-  }
-};
+    if (over) logger.info({ kids: await erasePrivateKeys(database) }, 'private keys were erased');
+  };
+  let looking: Promise<void> = Promise.resolve();
+  const poll = async (): Promise<void> => {
+    looking = look().catch((err: unknown) => logger.warn({ err }, 'cannot look at the signing keys'));
+    await looking;
+    if (!stopped) timer = setTimeout(poll, LOOK_INTERVAL_MS);
+  };
 
-/** What the JWKS shows is derived from the private key: a row that was tampered with cannot plant another one. */
-const tokenKey = (row: KeyRow, der: Buffer): SigningKey => {
-  const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
-  const jwk = createPublicKey(privateKey).export({ format: 'jwk' }) as JWK;
+  await look();
+  timer = setTimeout(poll, LOOK_INTERVAL_MS);
   return {
-    kid: row.kid,
-    publicJwk: { ...jwk, kid: row.kid, alg: 'ES256', use: 'sig' },
-    privateKey,
-    sign: (data) => joseSignature(sign('sha256', Buffer.from(data), privateKey)),
+    active: (algorithm) => {
+      const age = performance.now() - view.at;
+      if (age > LOOK_MAX_AGE_MS) throw new KeyUnavailable('the signing keys were not looked at for too long');
+      const now = new Date(view.now.getTime() + age);
+      const active = activeKey(view.held, algorithm, now);
+      if (active === undefined) throw new KeyUnavailable(`no ${algorithm} key signs yet`);
+      return active.signing;
+    },
+    named: (kid) => {
+      const key = read.get(kid);
+      if (key === undefined) throw new KeyUnavailable('the key of this token is not at hand');
+      return key;
+    },
+    published: () => published,
+    need: (algorithms) => {
+      needed = new Set<SigningAlgorithm>(['ES256', ...algorithms]);
+    },
+    look,
+    stop: async () => {
+      stopped = true;
+      clearTimeout(timer);
+      await looking;
+    },
   };
 };
-
-/** Finds the broker's keys, making those that do not exist yet. */
-export const openSigningKeys = (database: Database, keyEncryptionKey: Buffer): Promise<SigningKeys> =>
-  database.db.transaction().execute(async (trx) => {
-    await sql`select pg_advisory_xact_lock(${KEY_CREATION_LOCK})`.execute(trx);
-    const open = async (purpose: Purpose) => {
-      const row = (await findKey(trx, purpose)) ?? (await createKey(trx, purpose, keyEncryptionKey));
-      return { row, secret: decrypt(row, purpose, keyEncryptionKey) };
-    };
-    const token = await open('token');
-    const consoleKey = await open('console');
-    return { token: tokenKey(token.row, token.secret), console: consoleKey.secret };
-  });

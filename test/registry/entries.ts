@@ -29,6 +29,7 @@ export const resource = (audience: string, change: Partial<ResourceEntry> = {}):
   sensitivity: 'low',
   scopes: { 'articles.read': 'Read articles', 'articles.write': 'Change articles' },
   default_scopes: ['articles.read'],
+  token_signing_alg: 'ES256',
   authorization_details: {},
   ...change,
 });
