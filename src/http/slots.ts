@@ -1,0 +1,22 @@
+/**
+ * A bounded number of pieces of work under way, so that a flood of one kind leaves the processor, the database's
+ * connections and the memory to the others. What is beyond is refused at once: a client that is told to come back in a
+ * second is better served than one that waits in a line too long to end in time.
+ */
+
+/** Runs the work and answers true, or answers false at once where too much is under way. */
+export type Slots = (work: () => Promise<void>) => Promise<boolean>;
+
+export const openSlots = (max: number): Slots => {
+  let underWay = 0;
+  return async (work) => {
+    if (underWay >= max) return false;
+    underWay += 1;
+    try {
+      await work();
+    } finally {
+      underWay -= 1;
+    }
+    return true;
+  };
+};

@@ -1,0 +1,29 @@
+import { describe, expect, it } from 'vitest';
+import { openSlots } from '../../src/http/slots.ts';
+
+describe('work under way', () => {
+  it('is bounded: what is beyond is refused at once, and there is room again when some of it ends', async () => {
+    const take = openSlots(2);
+    const ends = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const first = take(() => ends[0]?.promise ?? Promise.resolve());
+    const second = take(() => ends[1]?.promise ?? Promise.resolve());
+    let ran = false;
+    const work = async (): Promise<void> => {
+      ran = true;
+    };
+    expect(await take(work)).toBe(false);
+    expect(ran).toBe(false);
+    ends[0]?.resolve();
+    expect(await first).toBe(true);
+    expect(await take(work)).toBe(true);
+    expect(ran).toBe(true);
+    ends[1]?.resolve();
+    expect(await second).toBe(true);
+  });
+
+  it('gives its room back when it fails', async () => {
+    const take = openSlots(1);
+    await expect(take(() => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
+    expect(await take(async () => undefined)).toBe(true);
+  });
+});
