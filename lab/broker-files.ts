@@ -20,6 +20,9 @@ export type BrokerFiles = {
 };
 
 const KEY_BYTES = 32;
+/** A lab is there to be tried out: room for experiments and load, but a flood of bad assertions still meets a limit. */
+const RATE_LIMITS =
+  'address=600,exchange=6000,miss=6000,poll=60000,audience=60000,vote=600,sign_in=600,open=10000';
 
 /** Written aside and renamed, so that a reader never sees half a file. */
 export const writePrivate = async (file: string, text: string): Promise<void> => {
@@ -75,6 +78,7 @@ export const writeBrokerFiles = async (
       COUNTERSIGN_ENTRA: file('entra.yaml'),
       COUNTERSIGN_ENTRA_CA: entra.caFile,
       COUNTERSIGN_KEY_ENCRYPTION_KEY_FILE: file('key-encryption-key'),
+      COUNTERSIGN_RATE_LIMITS: RATE_LIMITS,
       COUNTERSIGN_SIGN_IN_TENANT: world.tenant,
       COUNTERSIGN_SIGN_IN_CLIENT_ID: world.broker.clientId,
       COUNTERSIGN_SIGN_IN_CLIENT_SECRET: world.broker.clientSecret,

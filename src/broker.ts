@@ -16,6 +16,8 @@ import { type FrontDoor, openFrontDoor, throughFrontDoor } from './http/front-do
 import { listen } from './http/server.ts';
 import { createAssertionVerifier } from './identity/assertion-verifier.ts';
 import { createKeyCache } from './identity/key-cache.ts';
+import { guardAssertions } from './limits/guard-assertions.ts';
+import { openRateLimits } from './limits/rate-limits.ts';
 import { openNonces } from './oauth/dpop-nonce.ts';
 import { metadataRoutes } from './oauth/metadata.ts';
 import { createKeyProver } from './oauth/prove-key.ts';
@@ -32,6 +34,7 @@ import { readRegistry } from './registry/registry-file.ts';
 import { openCoordination } from './storage/coordination.ts';
 import type { Database } from './storage/database.ts';
 import { openStorage } from './storage/open-storage.ts';
+import { openRedis } from './storage/redis.ts';
 import type { SigningAlgorithm } from './tokens/signing-key.ts';
 import { openSigningKeys } from './tokens/signing-keys.ts';
 import { openConsoleKey } from './tokens/stored-keys.ts';
@@ -114,12 +117,20 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
     },
   });
   parts.defer(refusals.stop);
-  const coordination = openCoordination({ redisUrl: config.redisUrl, logger });
-  parts.defer(coordination.close);
+  const redis = config.redisUrl === null ? null : openRedis(config.redisUrl, logger);
+  if (redis !== null) parts.defer(redis.close);
+  const coordination = openCoordination({ redis });
   const sweeper = startSweeper(database, logger);
   parts.defer(sweeper.stop);
 
-  const verifyAssertion = createAssertionVerifier({
+  const limits = openRateLimits({
+    settings: config.limits,
+    replicas: config.replicas,
+    redis,
+    refusals,
+    count: metrics.countRateLimited,
+  });
+  const assertions = createAssertionVerifier({
     tenants: config.tenants,
     keys: createKeyCache({
       tenants: config.tenants,
@@ -128,6 +139,8 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
       logger,
     }),
   });
+
+  const verifyAssertion = guardAssertions(assertions, limits.address);
 
   const consolePages = createConsole({
     database,
@@ -138,6 +151,7 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
     policyRevision: policy.revision,
     verifyAssertion,
     refusals,
+    limits,
     clock: systemClock,
     logger,
   });
@@ -165,6 +179,7 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
       registry: currentRegistry,
       policy,
       refusals,
+      limits,
       pace: coordination.pace,
       catchUp: follower.catchUp,
       signingKeys,
@@ -181,6 +196,7 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
     tokenUseRoutes({
       database,
       verifyAssertion,
+      limits,
       registry: currentRegistry,
       refusals,
       clock: systemClock,

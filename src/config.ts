@@ -17,6 +17,7 @@ import {
 } from './config-reader.ts';
 import { parseTrustedProxies } from './http/client-address.ts';
 import { parseTrustedTenants, type TrustedTenant } from './identity/trusted-tenants.ts';
+import { DEFAULT_LIMITS, type LimitSettings, parseLimits, parseReplicas } from './limits/settings.ts';
 import type { StorageSettings } from './storage/open-storage.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -40,6 +41,9 @@ export type Config = {
   readonly operationsListen: Address;
   readonly storage: StorageSettings;
   readonly redisUrl: string | null;
+  /** How many brokers work on this database. */
+  readonly replicas: number;
+  readonly limits: LimitSettings;
   /** YAML files, applied to an empty database only. */
   readonly registryFiles: readonly string[];
   /** The bundle's file, activated in an empty database only; null: none. */
@@ -216,6 +220,8 @@ export const loadConfig = (environment: Environment): Config => {
       readAddress(reader, 'COUNTERSIGN_OPERATIONS_LISTEN', DEFAULT_OPERATIONS_LISTEN) ?? NOWHERE,
     storage: readStorage(reader) ?? { kind: 'embedded', directory: '' },
     redisUrl: parsed('COUNTERSIGN_REDIS', secret('COUNTERSIGN_REDIS'), parseRedisUrl) ?? null,
+    replicas: parsed('COUNTERSIGN_REPLICAS', read('COUNTERSIGN_REPLICAS'), parseReplicas) ?? 1,
+    limits: parsed('COUNTERSIGN_RATE_LIMITS', read('COUNTERSIGN_RATE_LIMITS'), parseLimits) ?? DEFAULT_LIMITS,
     registryFiles: list(read('COUNTERSIGN_REGISTRY')),
     policyFile: read('COUNTERSIGN_POLICY') ?? null,
     tenants,

@@ -58,6 +58,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   'src/registry': ['src/audit', 'src/storage', 'src/policy'],
   'src/access': ['src/audit', 'src/storage', 'src/policy', 'src/registry', 'src/identity'],
   'src/tokens': ['src/audit', 'src/storage', 'src/registry'],
+  'src/limits': ['src/audit', 'src/http', 'src/identity', 'src/storage'],
   'src/operations': ['src/storage'],
   'src/proof': [],
   'src/resource-server': ['src/proof'],
@@ -87,6 +88,7 @@ describe('the layout', () => {
     ['@azure/msal-node', ['src/console', 'lab', 'test']],
     ['pg', ['src/storage', 'test', 'bench']],
     ['ioredis', ['src/storage', 'test']],
+    ['rate-limiter-flexible', ['src/limits']],
     ['@open-policy-agent/opa-wasm', ['src/policy']],
   ])('imports %s in %j alone', (library, rooms) => {
     const elsewhere = imports.filter(

@@ -18,6 +18,19 @@ const problemsOf = (environment: Environment): readonly string[] => {
   }
 };
 
+const UNUSABLE_LIMITS = [
+  'exchange',
+  'exchange=0',
+  'exchange=-1',
+  'exchange=60,exchange=60',
+  'token=60',
+  'exchange=60;miss=1',
+].map((limits): [string, Readonly<Record<string, string>>, RegExp] => [
+  `the rate limits ${limits}`,
+  { COUNTERSIGN_RATE_LIMITS: limits },
+  /^COUNTERSIGN_RATE_LIMITS: must be name=number or name=off, .*names: address, exchange/,
+]);
+
 describe('a configuration with problems', () => {
   it('tells every problem at once', () => {
     expect(problemsOf({ COUNTERSIGN_LISTEN: 'here', COUNTERSIGN_TRUSTED_PROXIES: 'everybody' })).toEqual([
@@ -87,6 +100,8 @@ describe('a configuration with problems', () => {
       /^COUNTERSIGN_DATABASE_OWNER: an embedded database has an owner of its own/,
     ],
     ['another Redis', { COUNTERSIGN_REDIS: 'redis.example:6379' }, /^COUNTERSIGN_REDIS: must be redis:/],
+    ...UNUSABLE_LIMITS,
+    ['no replica', { COUNTERSIGN_REPLICAS: '0' }, /^COUNTERSIGN_REPLICAS: must be the number of brokers/],
     [
       'a port beyond 65535',
       { COUNTERSIGN_LISTEN: '127.0.0.1:65536' },

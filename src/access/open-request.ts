@@ -157,7 +157,7 @@ const openedOf = (row: OpenedRow): Opened => ({
  * `isReplay` recognizes if a proof was used before: then none was opened.
  */
 export const openRequests = async (
-  database: Database,
+  database: Pick<Database, 'query'>,
   openings: readonly Opening[],
 ): Promise<(Opened | null)[]> => {
   const events = openings.flatMap((opening) => opening.events);

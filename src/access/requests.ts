@@ -2,6 +2,7 @@
 import type { Database } from '../storage/database.ts';
 import { type Grouping, grouped } from '../storage/grouped.ts';
 import { type Found, findRequests, type Search, storedKey } from './find-request.ts';
+import { openPending } from './open-pending.ts';
 import { type Opened, type Opening, openRequests } from './open-request.ts';
 
 export type Requests = {
@@ -9,6 +10,8 @@ export type Requests = {
   readonly find: (search: Search) => Promise<Found>;
   /** Opens a request; null: it was overtaken, read again. Throws `DatabaseUnavailable` if nobody can say. */
   readonly open: (opening: Opening) => Promise<Opened | null>;
+  /** The same for one that waits for people: `full` if its agent has `openMax` of them. */
+  readonly openPending: (opening: Opening, openMax: number) => Promise<Opened | 'full' | null>;
 };
 
 /** Those with proofs keep to themselves: a proof that is used again costs its group a second run. */
@@ -22,5 +25,6 @@ export const accessRequests = (database: Database): Requests => {
   return {
     find: grouped({ run: (searches) => findRequests(database, searches) }),
     open: (request) => (request.proof === null ? open : openProven)(request),
+    openPending: (request, openMax) => openPending(database, request, openMax),
   };
 };

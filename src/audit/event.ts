@@ -27,6 +27,7 @@ export type EventName =
   | 'token.rotated'
   | 'token.redelivered'
   | 'token.used'
+  | 'ratelimit.tripped'
   | 'registry.changed'
   | 'key.created'
   | 'key.erased'

@@ -3,7 +3,8 @@ import type { RouterContext } from '@koa/router';
 import type { Logger } from 'pino';
 import type { Refusals } from '../audit/refusals.ts';
 import type { Clock } from '../clock.ts';
-import type { AssertionVerifier } from '../identity/assertion-verifier.ts';
+import type { GuardedVerifier } from '../limits/guard-assertions.ts';
+import type { RateLimits } from '../limits/rate-limits.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Database } from '../storage/database.ts';
 import type { Assets } from './assets.ts';
@@ -24,8 +25,9 @@ export type ConsoleOptions = {
   /** Revision of the policy bundle in force, null if none is. */
   readonly policyRevision: () => string | null;
   /** Verifies the assertions of workloads that read as JSON. */
-  readonly verifyAssertion: AssertionVerifier;
+  readonly verifyAssertion: GuardedVerifier;
   readonly refusals: Refusals;
+  readonly limits: RateLimits;
   readonly clock: Clock;
   readonly logger: Logger;
 };

@@ -29,6 +29,7 @@ const TONES: Readonly<Record<EventName, Tone>> = {
   'token.rotated': 'good',
   'token.redelivered': 'plain',
   'token.used': 'good',
+  'ratelimit.tripped': 'bad',
   'registry.changed': 'plain',
   'key.created': 'plain',
   'key.erased': 'plain',

@@ -6,6 +6,8 @@
 import type { RouterMiddleware } from '@koa/router';
 import { type RejectedCaller, tellRejectedCaller } from '../audit/rejected-caller.ts';
 import { networkOf } from '../http/network.ts';
+import { descriptionOf, type Exceeded, exceededHeaders } from '../limits/exceeded.ts';
+import { strangerAt } from '../limits/rate-limits.ts';
 import type { CallerReason } from '../reasons/caller.ts';
 import type { ClientAnswer } from '../reasons/explanation.ts';
 import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts.ts';
@@ -39,13 +41,15 @@ export const refuseJson = (context: ConsoleContext, { status, error, description
 const checkWorkload = async (
   parts: ConsoleParts,
   context: ConsoleContext,
-): Promise<RejectedCaller | null> => {
+): Promise<RejectedCaller | { readonly exceeded: Exceeded } | null> => {
   const { authorization } = context.req.headers;
   if (authorization !== undefined && readCookie(context, parts.url, 'session') !== null)
     return { caller: 'bearer_and_cookie' };
   const assertion = BEARER.exec(authorization ?? '')?.[1];
   if (assertion === undefined) return { caller: 'bearer_missing' };
-  const verified = await parts.verifyAssertion(assertion, parts.clock());
+  const from = { address: context.state.clientAddress, now: parts.clock() };
+  const verified = await parts.verifyAssertion(assertion, from);
+  if ('exceeded' in verified) return verified;
   if ('reason' in verified) return { assertion: verified.reason };
   const { tenantId: tenant, objectId: object, roles } = verified.workload;
   const workload = { tenant, object };
@@ -65,8 +69,15 @@ const DESCRIPTIONS: Partial<Readonly<Record<CallerReason, string>>> = {
 const refuseReader = async (
   parts: ConsoleParts,
   context: ConsoleContext,
-  rejected: RejectedCaller,
+  rejected: RejectedCaller | { readonly exceeded: Exceeded },
 ): Promise<void> => {
+  if ('exceeded' in rejected) {
+    const { exceeded } = rejected;
+    await parts.limits.tell(exceeded, strangerAt(context.state.clientAddress, context.state.traceId));
+    context.set(exceededHeaders(exceeded));
+    refuseJson(context, { status: 429, error: 'slow_down', description: descriptionOf(exceeded) });
+    return;
+  }
   const { status, error } = await tellRejectedCaller(parts.refusals, rejected, {
     endpoint: context.path.split('/', 2).join('/'),
     network: networkOf(context.state.clientAddress),

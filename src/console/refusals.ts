@@ -56,6 +56,14 @@ export const malformed = (text: string, status = 400): Refusal => ({
   action: { href: '/', name: 'To the start' },
 });
 
+export const tooFast = (seconds: number): Refusal => ({
+  status: 429,
+  code: 'slow_down',
+  title: 'Too many at once',
+  text: `This was done more often than anybody would by hand, so it was not done now. Try again in ${seconds} seconds.`,
+  action: { href: '/', name: 'To the start' },
+});
+
 export const signInFailed = (text: string): Refusal => ({
   status: 400,
   code: 'sign_in_failed',

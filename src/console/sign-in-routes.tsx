@@ -6,6 +6,7 @@ import { answerPage, answerRefusal, pageContext, redirect } from './answers.tsx'
 import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts.ts';
 import { newSecret, readCookie, writeCookie } from './cookies.ts';
 import { requireSameOrigin, withSession } from './guards.tsx';
+import { keepsPace } from './pace.tsx';
 import { signInFailed, signInHref, signInNotConfigured } from './refusals.ts';
 import { returnAddress } from './return-address.ts';
 import { endSession, openSession, SESSION_MAX_SECONDS } from './sessions.ts';
@@ -36,6 +37,7 @@ const begin = async (parts: ConsoleParts, context: ConsoleContext): Promise<void
     answerPage(context, <SignInPage page={pageContext(parts, context)} href={signInHref('/')} />);
     return;
   }
+  if (!(await keepsPace(parts, context, 'sign_in'))) return;
   const { state, secrets } = await beginSignIn(parts.database, {
     browser: browserOf(parts, context),
     returnTo: returnAddress(returnTo),

@@ -18,6 +18,7 @@ import { ownersOf, stateNow } from './approval-model.ts';
 import { type Mishap, requestOf, sessionOf, showApproval } from './approval-routes.tsx';
 import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts.ts';
 import { formOf, requireSameOrigin, requireSession } from './guards.tsx';
+import { keepsPace } from './pace.tsx';
 import { malformed, notFound, selfApproval } from './refusals.ts';
 import { tellRefusal, tellRefusedVote } from './tell-refusal.ts';
 
@@ -187,9 +188,10 @@ export const voteRoutes = (router: Router<ConsoleState>, parts: ConsoleParts): v
     requireSession(parts),
     async (context) => {
       const ballot = ballots.get(context.req);
-      if (ballot !== undefined) return vote(parts, context, ballot);
-      await tellRefusal(parts, context, { event: 'console.refused', reason: 'form_malformed' });
-      answerRefusal(parts, context, malformed('Neither approve nor deny was pressed.'));
+      if (ballot === undefined) {
+        await tellRefusal(parts, context, { event: 'console.refused', reason: 'form_malformed' });
+        answerRefusal(parts, context, malformed('Neither approve nor deny was pressed.'));
+      } else if (await keepsPace(parts, context, 'vote')) await vote(parts, context, ballot);
     },
   );
 };

@@ -9,7 +9,7 @@ import type { AssertionReason } from '../reasons/assertion.ts';
 import { isJsonObject, parseStrictJson } from '../strict-json.ts';
 
 /** Entra's app-only tokens are 1 to 2 KB; many app roles make them longer, never this long. */
-const ASSERTION_MAX_CHARACTERS = 8_192;
+export const ASSERTION_MAX_CHARACTERS = 8_192;
 
 type Members = Readonly<Record<string, unknown>>;
 

@@ -1,8 +1,9 @@
 /** Spells an outcome for the wire: RFC 8693 section 2.2, RFC 8628 section 3.5, RFC 6749 section 5.2. */
+import { descriptionOf, exceededHeaders } from '../limits/exceeded.ts';
 import { meaningOf } from '../reasons.ts';
 import { signAccessToken } from '../tokens/access-token.ts';
 import type { SigningKeys } from '../tokens/signing-keys.ts';
-import type { Issued, Outcome, Pending, Refused } from './outcome.ts';
+import type { Issued, Outcome, Pending, Refused, Throttled } from './outcome.ts';
 
 export type Answer = {
   readonly status: number;
@@ -73,6 +74,19 @@ const answerRefused = (outcome: Refused, authorizationSent: boolean): Answer => 
   };
 };
 
+/** RFC 6585 section 4, with the error that clients of RFC 8628 already wait for. */
+const answerThrottled = ({ exceeded, requestId }: Throttled): Answer => ({
+  status: 429,
+  headers: exceededHeaders(exceeded),
+  body: {
+    error: 'slow_down',
+    error_description: descriptionText(
+      requestId === null ? descriptionOf(exceeded) : `${descriptionOf(exceeded)} (request ${requestId})`,
+    ),
+    ...(requestId !== null && { request_id: requestId }),
+  },
+});
+
 /** The HTTP answer to an exchange. A token is signed here, after everything about it is committed. */
 export const answerOf = (parts: AnswerParts, outcome: Outcome, authorizationSent: boolean): Answer => {
   switch (outcome.kind) {
@@ -82,5 +96,7 @@ export const answerOf = (parts: AnswerParts, outcome: Outcome, authorizationSent
       return answerPending(parts, outcome);
     case 'refused':
       return answerRefused(outcome, authorizationSent);
+    case 'throttled':
+      return answerThrottled(outcome);
   }
 };

@@ -4,13 +4,15 @@ import type { Requests } from '../access/requests.ts';
 import type { Refusals } from '../audit/refusals.ts';
 import type { Clock } from '../clock.ts';
 import type { Form } from '../http/form.ts';
-import type { AssertionVerifier } from '../identity/assertion-verifier.ts';
 import type { VerifiedWorkload } from '../identity/verified-workload.ts';
+import type { GuardedVerifier } from '../limits/guard-assertions.ts';
+import type { RateLimits } from '../limits/rate-limits.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
 import type { Agent, Registry } from '../registry/registry.ts';
 import type { Coordination } from '../storage/coordination.ts';
 import type { Database } from '../storage/database.ts';
 import type { SigningKeys } from '../tokens/signing-keys.ts';
+import type { Allowance } from './allowance.ts';
 import type { Target } from './check-target.ts';
 import type { ExchangeRequest } from './exchange-request.ts';
 import type { ProveKey, ProvenKey } from './prove-key.ts';
@@ -18,11 +20,12 @@ import type { ProveKey, ProvenKey } from './prove-key.ts';
 export type ExchangeParts = {
   readonly database: Database;
   readonly requests: Requests;
-  readonly verifyAssertion: AssertionVerifier;
+  readonly verifyAssertion: GuardedVerifier;
   /** The revision in force as this replica knows it. */
   readonly registry: () => Registry;
   readonly policy: PolicyEngine;
   readonly refusals: Refusals;
+  readonly limits: RateLimits;
   readonly pace: Coordination['pace'];
   /** Loads the revisions that are in force now; called when a read or a write found others. */
   readonly catchUp: () => Promise<void>;
@@ -62,6 +65,7 @@ export type Exchange = {
 export type Caller = {
   readonly agent: Agent;
   readonly workload: VerifiedWorkload;
+  readonly allowance: Allowance;
   readonly traceId: string;
   readonly registryRevision: number;
 };

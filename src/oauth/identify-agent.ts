@@ -3,11 +3,12 @@ import type { AuditEvent, JsonObject } from '../audit/event.ts';
 import { networkOf } from '../http/network.ts';
 import type { VerifiedWorkload } from '../identity/verified-workload.ts';
 import { newRequestId } from '../ids.ts';
+import { strangerAt } from '../limits/rate-limits.ts';
 import type { WorkloadReason } from '../reasons/caller.ts';
 import type { Agent, Registry } from '../registry/registry.ts';
 import type { Caller, ExchangeCall, ExchangeParts } from './exchange-parts.ts';
 import type { ExchangeRequest } from './exchange-request.ts';
-import { type Refused, refused } from './outcome.ts';
+import { type Refused, refused, type Throttled, throttled } from './outcome.ts';
 
 export const workloadFacts = (workload: VerifiedWorkload): JsonObject => ({
   tenant: workload.tenantId,
@@ -27,12 +28,17 @@ export const verifyCaller = async (
   parts: ExchangeParts,
   call: ExchangeCall,
   request: ExchangeRequest,
-): Promise<VerifiedWorkload | Refused> => {
-  const verified = await parts.verifyAssertion(request.subjectToken, parts.clock());
+): Promise<VerifiedWorkload | Refused | Throttled> => {
+  const { address, traceId } = call;
+  const verified = await parts.verifyAssertion(request.subjectToken, { address, now: parts.clock() });
   if ('workload' in verified) return verified.workload;
-  const network = networkOf(call.address);
+  if ('exceeded' in verified) {
+    await parts.limits.tell(verified.exceeded, strangerAt(address, traceId));
+    return throttled(verified.exceeded, null);
+  }
+  const network = networkOf(address);
   await parts.refusals.tell(`assertion ${verified.reason}`, [
-    { name: 'assertion.rejected', traceId: call.traceId, data: { reason: verified.reason, network } },
+    { name: 'assertion.rejected', traceId, data: { reason: verified.reason, network } },
   ]);
   return refused('assertion_rejected', null);
 };
@@ -42,10 +48,12 @@ export const mapAgent = async (
   parts: ExchangeParts,
   registry: Registry,
   call: ExchangeCall,
-  workload: VerifiedWorkload,
-): Promise<Agent | Refused> => {
+  { workload, allowance }: Pick<Caller, 'workload' | 'allowance'>,
+): Promise<Agent | Refused | Throttled> => {
   const agent = registry.agentOf({ tenant: workload.tenantId, object: workload.objectId });
   if (agent !== undefined && agent.workload.application === workload.applicationId) return agent;
+  const over = await allowance.takeMiss();
+  if (over !== null) return over;
   const reason: WorkloadReason = agent === undefined ? 'unknown_workload' : 'other_application';
   await parts.refusals.tell(`agent ${reason} ${workload.tenantId} ${workload.objectId}`, [
     { name: 'assertion.verified', traceId: call.traceId, data: workloadFacts(workload) },
@@ -86,7 +94,10 @@ export const refuseCaller = async (
   caller: Caller,
   request: ExchangeRequest,
   reason: Refused['reason'],
-): Promise<Refused> => {
+): Promise<Refused | Throttled> => {
+  // Asking for a nonce is how a client gets one.
+  const over = await (reason === 'proof_nonce' ? caller.allowance.take(null) : caller.allowance.takeMiss());
+  if (over !== null) return over;
   const requestId = newRequestId();
   const asked = {
     audience: shortened(request.audience),

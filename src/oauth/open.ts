@@ -1,5 +1,6 @@
 /** Opening: policy decides, and the request is permitted with its first token, left to people, or refused. */
 import type { Found } from '../access/find-request.ts';
+import type { Opening } from '../access/open-request.ts';
 import { requestDigest, termsDigest, termsOf } from '../access/request-digest.ts';
 import type { AuditEvent, JsonObject } from '../audit/event.ts';
 import { newGrantId, newRequestId, newTokenId } from '../ids.ts';
@@ -7,8 +8,11 @@ import type { Decision } from '../policy/decision.ts';
 import { decide, decisionEvent, isKeyMissing } from './decide.ts';
 import type { Exchange, ExchangeParts } from './exchange-parts.ts';
 import { callerEvents } from './identify-agent.ts';
-import { type Outcome, type Refused, refused } from './outcome.ts';
+import { type Outcome, type Refused, refused, type Throttled } from './outcome.ts';
 import { refuseRepeat, withReason } from './tell-refusal.ts';
+
+/** People decide in minutes. */
+const FULL_RETRY_SECONDS = 60;
 
 /** Opens a new request, unless a person's denial still holds for one of its scopes. */
 export const openUnlessDenied = (
@@ -89,7 +93,7 @@ const open = async (parts: ExchangeParts, exchange: Exchange, found: Found): Pro
       tell('token.issued', { jti, grant_id: grantId, kid, token_seconds: terms.token_seconds }),
     );
   }
-  const opened = await parts.requests.open({
+  const opening: Opening = {
     on: {
       agentId: caller.agent.id,
       registryRevision: caller.registryRevision,
@@ -108,8 +112,12 @@ const open = async (parts: ExchangeParts, exchange: Exchange, found: Found): Pro
     termsDigest: signed,
     permitted,
     events,
-  });
+  };
+  const opened = await (permitted === null
+    ? parts.requests.openPending(opening, parts.limits.openMax)
+    : parts.requests.open(opening));
   if (opened === null) return null;
+  if (opened === 'full') return refuseFull(parts, exchange);
   if (permitted === null || opened.token === null) {
     const pace = await parts.pace(`${requestId} ${caller.workload.assertionId}`, true);
     return {
@@ -135,6 +143,15 @@ const open = async (parts: ExchangeParts, exchange: Exchange, found: Found): Pro
     now: found.now,
   };
 };
+
+/** People are asked for no more at a time than they can look at. */
+const refuseFull = (parts: ExchangeParts, exchange: Exchange): Promise<Throttled> =>
+  exchange.caller.allowance.refuse({
+    limit: 'open',
+    quota: parts.limits.openMax,
+    windowSeconds: null,
+    retryAfterSeconds: FULL_RETRY_SECONDS,
+  });
 
 /**
  * Policy says no: decided anew each time, no request is opened, equal refusals of a minute are counted in one. Where

@@ -1,4 +1,5 @@
 /** How an exchange ends, before it is spelled for the wire. */
+import type { Exceeded } from '../limits/exceeded.ts';
 import type { Reason } from '../reasons.ts';
 import type { Resource } from '../registry/registry.ts';
 
@@ -41,11 +42,25 @@ export type Refused = {
   readonly publicReason?: string;
 };
 
-export type Outcome = Issued | Pending | Refused;
+/** A limit was reached before anything was decided. */
+export type Throttled = {
+  readonly kind: 'throttled';
+  readonly exceeded: Exceeded;
+  /** The id under which it was told; null if nobody was identified. */
+  readonly requestId: string | null;
+};
+
+export type Outcome = Issued | Pending | Refused | Throttled;
 
 export const refused = (reason: Reason, requestId: string | null, publicReason?: string): Refused => ({
   kind: 'refused',
   reason,
   requestId,
   ...(publicReason !== undefined && { publicReason }),
+});
+
+export const throttled = (exceeded: Exceeded, requestId: string | null): Throttled => ({
+  kind: 'throttled',
+  exceeded,
+  requestId,
 });

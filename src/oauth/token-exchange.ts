@@ -9,6 +9,7 @@ import type { Found, FoundRequest } from '../access/find-request.ts';
 import { requestDigest } from '../access/request-digest.ts';
 import { isReplay, spendProof } from '../access/used-proofs.ts';
 import type { VerifiedWorkload } from '../identity/verified-workload.ts';
+import { type Allowance, openAllowance } from './allowance.ts';
 import { checkTarget } from './check-target.ts';
 import { deliver } from './deliver.ts';
 import type { Exchange, ExchangeCall, ExchangeParts } from './exchange-parts.ts';
@@ -33,7 +34,12 @@ export const exchange = async (parts: ExchangeParts, call: ExchangeCall): Promis
   if (parsed.reason !== undefined) return refuseMalformed(parts, call, parsed.reason);
   const workload = await verifyCaller(parts, call, parsed.value);
   if ('kind' in workload) return workload;
-  const asking = { request: parsed.value, workload, proven: parts.proveKey(call.proofs) };
+  const asking = {
+    request: parsed.value,
+    workload,
+    allowance: openAllowance(parts, workload, call),
+    proven: parts.proveKey(call.proofs),
+  };
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const outcome = await attemptExchange(parts, call, asking);
     if (outcome !== null) return outcome;
@@ -55,20 +61,22 @@ const catchUp = async (parts: ExchangeParts): Promise<void> => {
 type Asking = {
   readonly request: ExchangeRequest;
   readonly workload: VerifiedWorkload;
+  readonly allowance: Allowance;
   readonly proven: Checked<ProvenKey | null>;
 };
 
 const attemptExchange = async (
   parts: ExchangeParts,
   call: ExchangeCall,
-  { request, workload, proven }: Asking,
+  asking: Asking,
 ): Promise<Outcome | null> => {
+  const { request, workload, allowance, proven } = asking;
   const registry = parts.registry();
   const policyRevision = parts.policy.revision();
   if (policyRevision === null) return null;
-  const agent = await mapAgent(parts, registry, call, workload);
+  const agent = await mapAgent(parts, registry, call, asking);
   if ('kind' in agent) return agent;
-  const caller = { agent, workload, traceId: call.traceId, registryRevision: registry.revision };
+  const caller = { agent, workload, allowance, traceId: call.traceId, registryRevision: registry.revision };
   if (request.claimedClientId !== null && request.claimedClientId !== agent.id)
     return refuseCaller(parts, caller, request, 'client_id_mismatch');
   if (!agent.enabled) return refuseCaller(parts, caller, request, 'agent_disabled');
@@ -77,7 +85,10 @@ const attemptExchange = async (
   const target = checkTarget(registry, agent, { ...request, proofKey });
   if (target.reason !== undefined) return refuseCaller(parts, caller, request, target.reason);
   const key = request.requestId ?? { kind: 'digest' as const, value: requestDigest(target.value.asked) };
+  const taking = allowance.take(target.value.resource.audience);
   const found = await parts.requests.find({ key, ...target.value.asked });
+  const over = await taking;
+  if (over !== null) return over;
   if (found.registryRevision !== registry.revision || found.policyRevision !== policyRevision) return null;
   const exchange = { request, caller, proven: proven.value, target: target.value, key, policyRevision };
   try {
@@ -100,9 +111,9 @@ const answerFound = async (
   const { key } = exchange;
   const request = found.request;
   if (request === null) {
-    return key.kind === 'broker'
-      ? refuseRepeat(parts, exchange, { reason: 'request_id_unknown', requestId: null })
-      : openUnlessDenied(parts, exchange, found);
+    if (key.kind !== 'broker') return openUnlessDenied(parts, exchange, found);
+    const over = await exchange.caller.allowance.takeMiss();
+    return over ?? refuseRepeat(parts, exchange, { reason: 'request_id_unknown', requestId: null });
   }
   if (key.kind !== 'digest' && request.requestDigest !== requestDigest(exchange.target.asked))
     return refuseCaller(parts, exchange.caller, exchange.request, 'request_id_reused');
@@ -142,6 +153,7 @@ const answerPending = async (
     return null;
   }
   const pace = await parts.pace(`${request.id} ${exchange.caller.workload.assertionId}`, false);
+  if (!pace.early) exchange.caller.allowance.giveBack();
   // Where nothing else is written a proof costs a write of its own, so only a repeat that keeps the pace is worth one.
   if (exchange.proven !== null && !pace.early) await spendProof(parts.database, exchange.proven.proofDigest);
   return {

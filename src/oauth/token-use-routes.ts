@@ -1,5 +1,5 @@
 /** `POST /token-use`: an API of the registry, proven by its own Entra assertion, reports uses of its tokens. */
-import Router from '@koa/router';
+import Router, { type RouterContext } from '@koa/router';
 import { z } from 'zod';
 import type { Refusals } from '../audit/refusals.ts';
 import { type RejectedCaller, tellRejectedCaller } from '../audit/rejected-caller.ts';
@@ -7,7 +7,9 @@ import type { Clock } from '../clock.ts';
 import { readJson } from '../http/json.ts';
 import { networkOf } from '../http/network.ts';
 import { traceIdOf } from '../http/trace-id.ts';
-import type { AssertionVerifier } from '../identity/assertion-verifier.ts';
+import { descriptionOf, type Exceeded, exceededHeaders } from '../limits/exceeded.ts';
+import type { GuardedVerifier } from '../limits/guard-assertions.ts';
+import { type RateLimits, strangerAt } from '../limits/rate-limits.ts';
 import type { ClientAnswer } from '../reasons/explanation.ts';
 import type { Principal, Registry } from '../registry/registry.ts';
 import type { Database } from '../storage/database.ts';
@@ -31,7 +33,8 @@ const tokenUses = z
 
 export type TokenUseOptions = {
   readonly database: Database;
-  readonly verifyAssertion: AssertionVerifier;
+  readonly verifyAssertion: GuardedVerifier;
+  readonly limits: RateLimits;
   readonly registry: () => Registry;
   readonly refusals: Refusals;
   readonly clock: Clock;
@@ -44,11 +47,13 @@ type Caller = { readonly audiences: readonly string[]; readonly workload: Princi
 /** The audiences that the caller is, by its own assertion (RFC 6750); or why it is none. */
 const callerAudiences = async (
   options: TokenUseOptions,
-  authorization: string,
-): Promise<Caller | RejectedCaller> => {
-  const assertion = /^bearer +(\S+)$/i.exec(authorization)?.[1];
+  context: RouterContext,
+): Promise<Caller | RejectedCaller | { readonly exceeded: Exceeded }> => {
+  const assertion = /^bearer +(\S+)$/i.exec(context.get('authorization'))?.[1];
   if (assertion === undefined) return { caller: 'bearer_missing' };
-  const verified = await options.verifyAssertion(assertion, options.clock());
+  const from = { address: context.state.clientAddress, now: options.clock() };
+  const verified = await options.verifyAssertion(assertion, from);
+  if ('exceeded' in verified) return verified;
   if ('reason' in verified) return { assertion: verified.reason };
   const { tenantId: tenant, objectId: object } = verified.workload;
   const registry = options.registry();
@@ -63,13 +68,22 @@ export const tokenUseRoutes = (options: TokenUseOptions): Router => {
   const router = new Router();
   router.post('/token-use', async (context) => {
     context.set('Cache-Control', 'no-store');
+    const { clientAddress } = context.state;
+    const traceId = traceIdOf(context.get('traceparent'));
     const tell = (rejected: RejectedCaller): Promise<ClientAnswer> =>
       tellRejectedCaller(options.refusals, rejected, {
         endpoint: '/token-use',
-        network: networkOf(context.state.clientAddress),
-        traceId: traceIdOf(context.get('traceparent')),
+        network: networkOf(clientAddress),
+        traceId,
       });
-    const caller = await callerAudiences(options, context.get('authorization'));
+    const caller = await callerAudiences(options, context);
+    if ('exceeded' in caller) {
+      await options.limits.tell(caller.exceeded, strangerAt(clientAddress, traceId));
+      context.status = 429;
+      context.set(exceededHeaders(caller.exceeded));
+      context.body = { error: 'slow_down', error_description: descriptionOf(caller.exceeded) };
+      return;
+    }
     if (!('audiences' in caller)) {
       const { status, error } = await tell(caller);
       context.status = status;

@@ -12,6 +12,8 @@ export type Metrics = {
   readonly observeDecision: (decision: string, seconds: number) => void;
   /** An assertion that was not believed; whatever is no reason for that is not counted. */
   readonly countRejectedAssertion: (reason: unknown) => void;
+  /** One request refused because a limit was reached: which. */
+  readonly countRateLimited: (limit: string) => void;
   readonly countTokenUses: (outcome: 'allowed' | 'refused', count: number) => void;
   /** The exposition format, and its content type. */
   readonly expose: () => Promise<{ readonly type: string; readonly text: string }>;
@@ -60,6 +62,12 @@ export const createMetrics = (countPending: () => Promise<number>): Metrics => {
     labelNames: ['outcome'],
     registers,
   });
+  const rateLimited = new Counter({
+    name: 'countersign_rate_limited_total',
+    help: 'Requests refused because a rate limit was reached, by limit.',
+    labelNames: ['limit'],
+    registers,
+  });
   new Gauge({
     name: 'countersign_requests_pending',
     help: 'Access requests that wait for people.',
@@ -80,6 +88,7 @@ export const createMetrics = (countPending: () => Promise<number>): Metrics => {
     countRejectedAssertion: (reason) => {
       if (typeof reason === 'string' && Object.hasOwn(ASSERTION_REASONS, reason)) rejections.inc({ reason });
     },
+    countRateLimited: (limit) => rateLimited.inc({ limit }),
     countTokenUses: (outcome, count) => uses.inc({ outcome }, count),
     expose: async () => ({ type: registry.contentType, text: await registry.metrics() }),
   };

@@ -9,6 +9,7 @@ import { CALLER_REASONS, WORKLOAD_REASONS } from './caller.ts';
 import { FORGERY_REASONS, PAGE_REASONS, SIGN_IN_REASONS } from './console.ts';
 import { EXCHANGE_REASONS, type ExchangeReason } from './exchange.ts';
 import type { ClientAnswer, Explanation } from './explanation.ts';
+import { LIMIT_REASONS } from './limit.ts';
 import { VOTE_REASONS } from './vote.ts';
 
 export type ReasonEntry = Explanation & {
@@ -84,6 +85,11 @@ export const REASON_FAMILIES: readonly ReasonFamily[] = [
     title: 'Forged posts',
     text: 'What was not sent from a page of the console.',
     entries: entriesOf('csrf.blocked', FORGERY_REASONS, { status: 403, error: 'csrf' }),
+  },
+  {
+    title: 'Rate limits',
+    text: 'Whoever comes too often. People see a page that says so.',
+    entries: entriesOf('ratelimit.tripped', LIMIT_REASONS, { status: 429, error: 'slow_down' }),
   },
   {
     title: 'Pages',

@@ -1,12 +1,11 @@
 /**
  * What replicas tell one another without the database: how often a pending request is repeated. In memory for one
  * process; through Redis for several, and in memory again while Redis is down. It is never the truth: losing all of
- * it makes nobody wait longer and lets nobody in, so no call here fails or takes longer than `COMMAND_TIMEOUT_MS`.
+ * it makes nobody wait longer and lets nobody in, so no call here fails or waits for a Redis that does not answer.
  */
-import { Redis } from 'ioredis';
-import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
 import { systemClock } from '../clock.ts';
+import type { SharedRedis } from './redis.ts';
 
 export type Pace = {
   /** The repeat came sooner than the interval after the one before: `slow_down` (RFC 8628 section 3.5). */
@@ -18,7 +17,6 @@ export type Pace = {
 export type Coordination = {
   /** Counts a request that is now pending under `key`; `opening`: this call opened it, so it is no repeat. */
   readonly pace: (key: string, opening: boolean) => Promise<Pace>;
-  readonly close: () => Promise<void>;
 };
 
 /** RFC 8628 section 3.2: the interval when nothing else is said; section 3.5: what an early repeat adds. */
@@ -31,10 +29,6 @@ const GRACE_MS = 2_000;
 const FORGET_AFTER_MS = 2 * INTERVAL_MAX_SECONDS * 1_000;
 /** Keys held in memory, some 200 bytes each; beyond it the one that was quiet longest is forgotten. */
 const KEYS_MAX = 50_000;
-const COMMAND_TIMEOUT_MS = 200;
-/** After a failure Redis is left alone so long, so that a stalled one does not slow every repeat. */
-const PAUSE_MS = 1_000;
-const RECONNECT_MAX_MS = 2_000;
 
 /** `at`: the last repeat that counted; `graceUntil`: until when the next one does not. Milliseconds. */
 type Known = { readonly at: number; readonly intervalSeconds: number; readonly graceUntil: number };
@@ -108,59 +102,26 @@ redis.call('HSET', KEYS[1], 'at', at, 'interval', interval, 'grace', grace)
 redis.call('PEXPIRE', KEYS[1], ${FORGET_AFTER_MS})
 return {early, interval}`;
 
-const throughRedis = (url: string, logger: Logger, clock: Clock | undefined): Coordination => {
-  const redis = new Redis(url, {
-    enableOfflineQueue: false,
-    commandTimeout: COMMAND_TIMEOUT_MS,
-    connectTimeout: 1_000,
-    maxRetriesPerRequest: 1,
-    retryStrategy: (attempt) => Math.min(attempt * 100, RECONNECT_MAX_MS),
-  });
-  const alone = paceInMemory(clock ?? systemClock);
-  let isDown = false;
-  let pausedUntil = 0;
-  /** Errors of Redis carry the command, and with it a password: only their message is told. */
-  const down = (error: unknown): void => {
-    if (!isDown) {
-      const reason = error instanceof Error ? error.message : String(error);
-      logger.warn({ reason }, 'Redis is unavailable; each replica counts the pace of repeats by itself');
-    }
-    isDown = true;
-  };
-  const up = (): void => {
-    if (isDown) logger.info('Redis is available again');
-    isDown = false;
-  };
-  redis.on('error', down);
-
-  const pace = async (key: string, opening: boolean): Promise<Pace> => {
-    if (redis.status !== 'ready' || performance.now() < pausedUntil) return alone(key, opening);
-    try {
-      const now = clock?.().getTime() ?? '';
-      const answer = await redis.eval(PACE, 1, `countersign:pace:${key}`, opening ? '1' : '0', now);
-      const [early, intervalSeconds] = answer as [number, number];
-      up();
-      return { early: early === 1, intervalSeconds };
-    } catch (error) {
-      down(error);
-      pausedUntil = performance.now() + PAUSE_MS;
-      return alone(key, opening);
-    }
-  };
-  return { pace, close: async () => redis.disconnect() };
-};
-
 /**
- * Through the Redis at `redisUrl`, or in the memory of this process if there is none. `clock` replaces the clock of
- * the system and of Redis. Redis need not be there: connecting is tried for ever, and nothing waits for it.
+ * Through Redis, or in the memory of this process without one or while it does not answer. `clock` replaces the clock
+ * of the system and of Redis.
  */
 export const openCoordination = (options: {
-  readonly redisUrl: string | null;
-  readonly logger: Logger;
+  readonly redis: SharedRedis | null;
   readonly clock?: Clock;
 }): Coordination => {
-  const { redisUrl, logger, clock } = options;
-  if (redisUrl !== null) return throughRedis(redisUrl, logger, clock);
-  const paceNow = paceInMemory(clock ?? systemClock);
-  return { pace: async (key, opening) => paceNow(key, opening), close: async () => undefined };
+  const { redis, clock } = options;
+  const alone = paceInMemory(clock ?? systemClock);
+  if (redis === null) return { pace: async (key, opening) => alone(key, opening) };
+  return {
+    pace: async (key, opening) => {
+      const now = clock?.().getTime() ?? '';
+      const answer = await redis.ask((client) =>
+        client.eval(PACE, 1, `countersign:pace:${key}`, opening ? '1' : '0', now),
+      );
+      if (answer === null) return alone(key, opening);
+      const [early, intervalSeconds] = answer as [number, number];
+      return { early: early === 1, intervalSeconds };
+    },
+  };
 };

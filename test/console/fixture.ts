@@ -8,6 +8,8 @@ import { createConsole } from '../../src/console/console.tsx';
 import type { ConsoleOptions } from '../../src/console/console-parts.ts';
 import { openFrontDoor, throughFrontDoor } from '../../src/http/front-door.ts';
 import { listen } from '../../src/http/server.ts';
+import { openRateLimits } from '../../src/limits/rate-limits.ts';
+import { LIMIT_NAMES, type LimitSettings } from '../../src/limits/settings.ts';
 import { buildRegistry } from '../../src/registry/build-registry.ts';
 import type { Principal } from '../../src/registry/registry.ts';
 import { registryDocument } from '../../src/registry/registry-schema.ts';
@@ -48,10 +50,14 @@ const NO_ENTRA = {
   ca: null,
 };
 
+const NO_LIMITS = Object.fromEntries(
+  LIMIT_NAMES.map((name) => [name, Number.POSITIVE_INFINITY]),
+) as LimitSettings;
+
 const APPROVER_ROLES = ['Approver', 'Approver.knowledge', 'Approver.payroll', 'Approver.release'];
 
 /** Starts the console on a free port, on a database of its own unless one is given. Sessions are put where sign-in puts them. */
-export const startConsole = async (given?: TestDatabase) => {
+export const startConsole = async (given?: TestDatabase, limited: Partial<LimitSettings> = {}) => {
   const fresh = given ?? (await createDatabase());
   const logger = pino({ level: 'silent' });
   const database = await openDatabase({ dsn: fresh.applicationDsn, logger });
@@ -82,6 +88,13 @@ export const startConsole = async (given?: TestDatabase) => {
     policyRevision: () => POLICY_REVISION,
     verifyAssertion: () => Promise.resolve({ reason: 'format' }),
     refusals,
+    limits: openRateLimits({
+      settings: { ...NO_LIMITS, ...limited },
+      replicas: 1,
+      redis: null,
+      refusals,
+      count: () => undefined,
+    }),
     clock: () => clock.now(),
     logger,
   };

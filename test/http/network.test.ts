@@ -1,5 +1,6 @@
+import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { networkOf } from '../../src/http/network.ts';
+import { addressPrefix, networkOf } from '../../src/http/network.ts';
 
 it.each([
   ['192.0.2.77', '192.0.2.0/24'],
@@ -17,4 +18,25 @@ it.each([
   ['pipe', 'unknown'],
 ])('%s is of the network %s, however it is spelled', (address, network) => {
   expect(networkOf(address)).toBe(network);
+});
+
+it.each([
+  ['192.0.2.77', '192.0.2.77'],
+  ['::ffff:192.0.2.77', '192.0.2.77'],
+  ['2001:db8::2:3:4:5:6', '2001:db8:0:2::/64'],
+  ['::1', '0:0:0:0::/64'],
+])('%s is counted as %s', (address, prefix) => {
+  expect(addressPrefix(address)).toBe(prefix);
+});
+
+it('all addresses of a /64 are counted as one, in every spelling', () => {
+  const groups = fc.array(fc.integer({ min: 0, max: 0xffff }), { minLength: 4, maxLength: 4 });
+  fc.assert(
+    fc.property(groups, groups, groups, (network, one, other) => {
+      const long = (host: number[]) =>
+        [...network, ...host].map((part) => part.toString(16).padStart(4, '0').toUpperCase()).join(':');
+      const short = new URL(`http://[${long(other)}]/`).hostname.slice(1, -1);
+      expect(addressPrefix(short)).toBe(addressPrefix(long(one)));
+    }),
+  );
 });

@@ -4,6 +4,7 @@ import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Coordination, openCoordination, paceInMemory } from '../../src/storage/coordination.ts';
+import { openRedis, type SharedRedis } from '../../src/storage/redis.ts';
 import { hasRedis, type RedisServer, startRedis } from './redis-server.ts';
 
 let logged = '';
@@ -105,7 +106,7 @@ const meets = async ({ pace }: Coordination, repeats: Repeats, key = freshKey())
 };
 
 describe('pace in memory', () => {
-  const coordination = openCoordination({ redisUrl: null, logger, clock });
+  const coordination = openCoordination({ redis: null, clock });
 
   it.each(CASES)('%s', (_, repeats) => meets(coordination, repeats));
 
@@ -128,20 +129,20 @@ if (!hasRedis && process.env.CI === 'true') throw new Error('redis-server must b
 
 describe.skipIf(!hasRedis)('pace through Redis (needs redis-server on PATH)', () => {
   let server: RedisServer;
-  let open: Coordination[] = [];
+  let open: SharedRedis[] = [];
   beforeAll(async () => {
     server = await startRedis();
   });
   afterAll(() => server.stop());
   afterEach(async () => {
-    for (const coordination of open) await coordination.close();
+    for (const redis of open) await redis.close();
     open = [];
   });
 
   const connected = async (given: { clock?: typeof clock } = { clock }): Promise<Coordination> => {
-    const coordination = openCoordination({ redisUrl: server.url, logger, ...given });
-    open.push(coordination);
-    return coordination;
+    const redis = openRedis(server.url, logger);
+    open.push(redis);
+    return openCoordination({ redis, ...given });
   };
   const inspect = async <T>(work: (redis: Redis) => Promise<T>): Promise<T> => {
     const redis = new Redis(server.url);

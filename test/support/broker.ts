@@ -10,6 +10,7 @@ import { agentOf, apiOf, personOf, toolOf } from '../../lab/world.ts';
 import { castVote } from '../../src/access/vote.ts';
 import { type Broker, startBroker } from '../../src/broker.ts';
 import { loadConfig } from '../../src/config.ts';
+import { LIMIT_NAMES } from '../../src/limits/settings.ts';
 import { type Database, openDatabase } from '../../src/storage/database.ts';
 import { freePort } from '../../src/storage/free-port.ts';
 import { startTestEntra, type TestEntra } from '../lab/entra-fixture.ts';
@@ -130,6 +131,7 @@ export const startWorld = async (
     ...(parseEnv(await readFile(join(entra.directory, 'broker.env'), 'utf8')) as Record<string, string>),
     COUNTERSIGN_DATABASE: fresh.applicationDsn,
     COUNTERSIGN_OPERATIONS_LISTEN: '127.0.0.1:0',
+    COUNTERSIGN_RATE_LIMITS: LIMIT_NAMES.map((name) => `${name}=1000000`).join(','),
     ...options.environment,
   };
   const brokers: Broker[] = [];

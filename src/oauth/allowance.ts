@@ -1,0 +1,88 @@
+/**
+ * What one exchange takes from the limits of its workload and its API: once, however often it is attempted. The counts
+ * are made while the request is looked up, and waited for before anything is decided, written or told.
+ */
+import { networkOf } from '../http/network.ts';
+import type { VerifiedWorkload } from '../identity/verified-workload.ts';
+import type { Exceeded } from '../limits/exceeded.ts';
+import type { RateLimits } from '../limits/rate-limits.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { ExchangeCall } from './exchange-parts.ts';
+import { type Throttled, throttled } from './outcome.ts';
+
+export type Allowance = {
+  /** Takes one exchange, and one of the API's where that is known to be open to the agent; null: it may go on. */
+  readonly take: (audience: string | null) => Promise<Throttled | null>;
+  /** Takes one refusal, and the exchange if that was not taken yet. */
+  readonly takeMiss: () => Promise<Throttled | null>;
+  /** It was a repeat that keeps its pace: the exchange is given back, within the limit on such repeats. */
+  readonly giveBack: () => void;
+  /** Refuses for a limit that was found exceeded elsewhere. */
+  readonly refuse: (exceeded: Exceeded) => Promise<Throttled>;
+};
+
+export type AllowanceParts = { readonly limits: RateLimits; readonly registry: () => Registry };
+
+export const openAllowance = (
+  { limits, registry }: AllowanceParts,
+  workload: VerifiedWorkload,
+  { address, traceId }: Pick<ExchangeCall, 'address' | 'traceId'>,
+): Allowance => {
+  const { tenantId: tenant, objectId: object } = workload;
+  const key = `${tenant} ${object}`;
+  let api: string | null = null;
+  let taken: Promise<Throttled | null> | null = null;
+
+  const refuse = async (exceeded: Exceeded): Promise<Throttled> => {
+    const agent = registry().agentOf({ tenant, object });
+    const isAgent = agent !== undefined && agent.workload.application === workload.applicationId;
+    const requestId = await limits.tell(exceeded, {
+      key: exceeded.limit === 'audience' ? `${key} ${api}` : key,
+      traceId,
+      ...(isAgent && { agentId: agent.id }),
+      data: {
+        tenant,
+        object,
+        network: networkOf(address),
+        ...(exceeded.limit === 'audience' && { audience: api }),
+      },
+    });
+    return throttled(exceeded, requestId);
+  };
+
+  const spend = async (audience: string | null): Promise<Throttled | null> => {
+    const spending = limits.exchange.spend(key);
+    const exceededOfApi = audience === null ? null : await limits.audience.spend(audience);
+    const exceeded = await spending;
+    if (exceeded === null) return exceededOfApi === null ? null : refuse(exceededOfApi);
+    // Whoever is over the own limit takes nothing from the others.
+    if (audience !== null) limits.audience.giveBack(audience);
+    return refuse(exceeded);
+  };
+
+  const take = (audience: string | null): Promise<Throttled | null> => {
+    if (taken === null) {
+      api = audience;
+      taken = spend(audience);
+    }
+    return taken;
+  };
+
+  return {
+    take,
+    takeMiss: async () => {
+      const over = await take(null);
+      if (over !== null) return over;
+      const exceeded = await limits.miss.spend(key);
+      return exceeded === null ? null : refuse(exceeded);
+    },
+    giveBack: () => {
+      void limits.poll.spend(key).then((exceeded) => {
+        if (exceeded !== null) return;
+        limits.exchange.giveBack(key);
+        if (api !== null) limits.audience.giveBack(api);
+      });
+    },
+    refuse,
+  };
+};

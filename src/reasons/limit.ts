@@ -1,0 +1,39 @@
+/** Rate limits, by what is counted. The client is told which one it reached, and when to come back. */
+import type { Explanation } from './explanation.ts';
+
+export const LIMIT_REASONS = {
+  limit_address: {
+    meaning: 'Too many assertions from one address were rejected; nothing unknown of it is verified.',
+    advice: 'Look at the rejections before it. Where many agents share an address, raise the limit address.',
+  },
+  limit_exchange: {
+    meaning: 'A workload exchanged more often than the limit allows.',
+    advice: 'An agent that keeps its tokens until they end needs few: tell its developer, or raise exchange.',
+  },
+  limit_miss: {
+    meaning: 'A workload was refused too often before policy was asked; what else it gets wrong is not told.',
+    advice: 'Look at the refusals before it: the client is set up wrongly, or somebody tries out names.',
+  },
+  limit_poll: {
+    meaning: 'A workload repeated its pending requests more often than all of its processes should.',
+    advice: 'The client asks Entra for a new token for every repeat: tell its developer.',
+  },
+  limit_audience: {
+    meaning: 'Tokens for one API were asked for more often than the limit allows, by all agents together.',
+    advice: 'Look which agents ask, or raise audience.',
+  },
+  limit_vote: {
+    meaning: 'A person sent more votes in a minute than anybody reads requests.',
+    advice: 'Ask the person. A script that votes in a session must not be there.',
+  },
+  limit_sign_in: {
+    meaning: 'Too many sign-ins were begun from one address.',
+    advice: 'Many people behind one address: raise sign_in. Else something opens the page again and again.',
+  },
+  limit_open: {
+    meaning: 'An agent has as many requests waiting for people as it may have.',
+    advice: 'Decide those that wait. The agent asks for too much at a time, or for what nobody approves.',
+  },
+} as const satisfies Record<string, Explanation>;
+
+export type LimitReason = keyof typeof LIMIT_REASONS;
