@@ -2,7 +2,6 @@
  * The composition root: every part made here, by hand, in the order of need, and ended in the other order. A part
  * that must hold and does not ends the start with its reason; nothing that was started before it stays behind.
  */
-import { readFile } from 'node:fs/promises';
 import Koa from 'koa';
 import type { Logger } from 'pino';
 import { countPending } from './access/count-pending.ts';
@@ -12,6 +11,7 @@ import { openRefusals } from './audit/refusals.ts';
 import { systemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { createConsole } from './console/console.tsx';
+import { fillEmptyDatabase } from './first-start.ts';
 import { type FrontDoor, openFrontDoor, throughFrontDoor } from './http/front-door.ts';
 import { listen } from './http/server.ts';
 import { createAssertionVerifier } from './identity/assertion-verifier.ts';
@@ -25,14 +25,10 @@ import { openTokenRoute, withTokenRoute } from './oauth/token-route.ts';
 import { tokenUseRoutes } from './oauth/token-use-routes.ts';
 import { createMetrics } from './operations/metrics.ts';
 import { type Check, operationsHandler } from './operations/operations-handler.ts';
-import { openPolicyEngine, type PolicyEngine } from './policy/engine.ts';
-import { applyIfEmpty } from './registry/apply.ts';
+import { openPolicyEngine } from './policy/engine.ts';
 import { followRevisions } from './registry/follow.ts';
-import { activateIfNone } from './registry/policy-revisions.ts';
 import type { Registry } from './registry/registry.ts';
-import { readRegistry } from './registry/registry-file.ts';
 import { openCoordination } from './storage/coordination.ts';
-import type { Database } from './storage/database.ts';
 import { openStorage } from './storage/open-storage.ts';
 import { openRedis } from './storage/redis.ts';
 import type { SigningAlgorithm } from './tokens/signing-key.ts';
@@ -49,19 +45,6 @@ export type Broker = {
   readonly operationsPort: number;
   /** Answers what is under way, then ends every part. */
   readonly stop: () => Promise<void>;
-};
-
-/** Files reach an empty database only: a restart never brings back what was changed since. */
-const fillEmptyDatabase = async (config: Config, database: Database, policy: PolicyEngine): Promise<void> => {
-  const note = { reason: 'first start on an empty database', appliedBy: 'serve' };
-  if (config.registryFiles.length > 0)
-    await applyIfEmpty(database, await readRegistry(config.registryFiles), note);
-  if (config.policyFile === null) return;
-  const bundle = await readFile(config.policyFile).catch((cause: unknown) => {
-    throw new Error(`COUNTERSIGN_POLICY: cannot read ${config.policyFile}`, { cause });
-  });
-  const revision = await policy.load(bundle);
-  await activateIfNone(database, bundle, revision, note);
 };
 
 /** What the APIs of a registry have their tokens signed with. */
