@@ -34,14 +34,23 @@ holds("environment", rule) if rule.environments[input.resource.environment] == t
 
 holds("sensitivity", rule) if rule.sensitivities[input.resource.sensitivity] == true
 
-# Whether a rule that matches lets the caller on: it does not deny, and its demand for a proof key is met.
+# Whether a rule that matches lets the caller on: it does not deny, and what it demands of the caller is there.
 acceptable(rule) if {
 	rule.decision in {"permit", "needs_approval"}
-	rule.require_key_binding == false
+	key_accepted(rule)
+	credential_accepted(rule)
 }
 
-acceptable(rule) if {
-	rule.decision in {"permit", "needs_approval"}
+key_accepted(rule) if rule.require_key_binding == false
+
+key_accepted(rule) if {
 	rule.require_key_binding == true
 	input.key_bound == true
+}
+
+credential_accepted(rule) if rule.refuse_client_secret == false
+
+credential_accepted(rule) if {
+	rule.refuse_client_secret == true
+	input.workload.credential == "certificate"
 }

@@ -28,6 +28,10 @@ default decision := {
 decision := denied(first.id, first.public_reason, first.internal_reason) if {
 	first := refusing[min(object.keys(refusing))]
 	first.decision == "deny"
+} else := denied(first.id, limits.credential_public_reason, limits.credential_internal_reason) if {
+	first := refusing[min(object.keys(refusing))]
+	first.decision != "deny"
+	not conditions.credential_accepted(first)
 } else := denied(first.id, limits.key_public_reason, limits.key_internal_reason) if {
 	first := refusing[min(object.keys(refusing))]
 	first.decision != "deny"
@@ -74,7 +78,7 @@ uncovered contains scope if {
 
 uncovered_reason := concat(" ", ["No rule matches", concat(", ", sort(uncovered))])
 
-# Rules that say deny, and rules that demand a proof key of a caller who showed none.
+# Rules that say deny, and rules that demand what the caller did not show: a proof key, another credential.
 refusing[id] := rule if {
 	some rules in matching
 	some id, rule in rules

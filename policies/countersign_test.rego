@@ -46,7 +46,7 @@ test_no_member_can_be_left_out[member] if {
 test_no_field_can_be_left_out[field] if {
 	some field in [
 		"id", "environments", "sensitivities", "roles", "decision", "token_seconds", "grant_seconds", "max_tokens",
-		"require_key_binding", "denial_hold_seconds", "public_reason", "internal_reason",
+		"require_key_binding", "refuse_client_secret", "denial_hold_seconds", "public_reason", "internal_reason",
 	]
 	whole := object.union(data.semantics.rule, {"any_agent": true})
 	rules := {data.semantics.audience: {"read": {"rule": object.remove(whole, [field])}}}
@@ -72,7 +72,10 @@ question(example) := object.get(
 asked(example) := {
 	"now": 0,
 	"agent": {"id": example.agent, "environment": null},
-	"workload": {"roles": object.get(example, "roles", [])},
+	"workload": {
+		"credential": object.get(example, "credential", "secret"),
+		"roles": object.get(example, "roles", []),
+	},
 	"resource": example.resource,
 	"scopes": example.scopes,
 	"authorization_details": [],

@@ -55,6 +55,10 @@ key_public_reason := "This action needs a proof key (DPoP)."
 
 key_internal_reason := "A matching rule demands a proof key, and the caller proved none."
 
+credential_public_reason := "This action needs a workload that signs in to Entra without a client secret."
+
+credential_internal_reason := "A matching rule refuses client secrets, and the workload signed in to Entra with one."
+
 group_public_reason := "No approver may decide on all of these actions together; ask for them one by one."
 
 group_internal_reason := "The rules that ask for approval have no approver group in common."

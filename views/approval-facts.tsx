@@ -26,6 +26,7 @@ export type ApprovalFacts = {
     readonly credential: 'none' | 'secret' | 'certificate';
     readonly roles: readonly string[];
     readonly parentApplicationId: string | null;
+    readonly facets: { readonly actor: readonly number[]; readonly subject: readonly number[] } | null;
     readonly assertionIssuedAt: Date;
   };
   readonly resource: {
@@ -55,7 +56,7 @@ export type ApprovalFacts = {
 const CREDENTIALS = {
   none: 'no credential of its own',
   secret: 'a client secret',
-  certificate: 'a certificate or federated credential',
+  certificate: 'a certificate, federated credential or managed identity',
 } as const;
 
 const Fact = ({ name, children }: { name: string; children: ComponentChildren }): JSX.Element => (
@@ -104,6 +105,29 @@ const What = ({ facts }: { facts: ApprovalFacts }): JSX.Element => (
   </Group>
 );
 
+/** The facets that Entra documents; others are shown as numbers. */
+const FACETS: Readonly<Record<number, string>> = { 11: 'agent identity', 13: 'agent user' };
+
+const facetWords = (facets: readonly number[]): string =>
+  list(facets.map((facet) => (FACETS[facet] === undefined ? String(facet) : `${FACETS[facet]} (${facet})`)));
+
+const Labels = ({ workload }: Pick<ApprovalFacts, 'workload'>): JSX.Element | null => {
+  const { parentApplicationId, facets } = workload;
+  if (parentApplicationId === null && facets === null) return null;
+  return (
+    <Fact name="Entra’s labels">
+      {parentApplicationId !== null && (
+        <p>
+          blueprint (parent application) <code>{parentApplicationId}</code>
+        </p>
+      )}
+      {facets !== null && facets.actor.length > 0 && <p>acts as: {facetWords(facets.actor)}</p>}
+      {facets !== null && facets.subject.length > 0 && <p>subject: {facetWords(facets.subject)}</p>}
+      <p class="note">Nothing was decided by them.</p>
+    </Fact>
+  );
+};
+
 const Who = ({ agent, workload }: ApprovalFacts): JSX.Element => (
   <Group title="Who">
     <Fact name="Agent">
@@ -130,12 +154,8 @@ const Who = ({ agent, workload }: ApprovalFacts): JSX.Element => (
       <p>
         tenant <code>{workload.tenantId}</code>
       </p>
-      {workload.parentApplicationId !== null && (
-        <p>
-          parent application <code>{workload.parentApplicationId}</code>
-        </p>
-      )}
     </Fact>
+    <Labels workload={workload} />
     {workload.roles.length > 0 && <Fact name="App roles">{list(workload.roles)}</Fact>}
   </Group>
 );

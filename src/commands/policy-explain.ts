@@ -26,6 +26,7 @@ type Question = {
   readonly scopes: readonly string[] | null;
   readonly roles: readonly string[];
   readonly keyBound: boolean;
+  readonly credential: 'secret' | 'certificate';
 };
 
 type Basis = { readonly registry: Registry; readonly bundle: Uint8Array };
@@ -84,7 +85,7 @@ const questionOf = (registry: Registry, question: Question): Asked | { readonly 
     input: {
       now: Math.floor(Date.now() / 1000),
       agent: { id: agent.id, environment: agent.environment },
-      workload: { ...agent.workload, credential: 'certificate', roles: question.roles },
+      workload: { ...agent.workload, credential: question.credential, roles: question.roles },
       resource: { audience, environment, sensitivity },
       scopes: value.asked.scopes,
       authorization_details: [],
@@ -139,6 +140,7 @@ const parseQuestion = (args: readonly string[]) => {
       scope: { type: 'string' },
       role: { type: 'string', multiple: true },
       'key-bound': { type: 'boolean' },
+      'client-secret': { type: 'boolean' },
       registry: { type: 'string', multiple: true },
       policy: { type: 'string' },
       json: { type: 'boolean' },
@@ -153,6 +155,7 @@ const parseQuestion = (args: readonly string[]) => {
     scopes: scopes.length === 0 ? null : scopes,
     roles: values.role ?? [],
     keyBound: values['key-bound'] ?? false,
+    credential: values['client-secret'] ? 'secret' : 'certificate',
   };
   return {
     question,

@@ -16,14 +16,15 @@ import { explainPolicy } from './policy-explain.ts';
 const USAGE = `policy build RULES --output BUNDLE [--cases FILE] [--base BUNDLE | --wasm FILE --compilation FILE]
        countersign policy test [BUNDLE] [--json]
        countersign policy explain --agent ID --audience URI [--scope "A B"] [--role ROLE]... [--key-bound]
-                                  [--registry FILE]... [--policy BUNDLE] [--json]
+                                  [--client-secret] [--registry FILE]... [--policy BUNDLE] [--json]
        countersign policy activate BUNDLE --reason TEXT [--as TENANT/OBJECT]
 
 build     makes a bundle of a file of rules and the cases they must answer (cases.yaml beside the rules, unless
           --cases names another); the compiled policy is taken from --base, the bundle of this package if absent,
           or is what policies/compile.sh made
 test      runs the cases of a bundle, of this package's if none is named
-explain   says what would be decided and why, by the registry and policy in force, or by files
+explain   says what would be decided and why, by the registry and policy in force, or by files; of a workload that
+          signs in to Entra with a certificate or the like, or with --client-secret
 activate  puts a bundle in force on every replica, once it has passed its cases`;
 
 const bytesOf = (path: string): Promise<Buffer> =>

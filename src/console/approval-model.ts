@@ -82,6 +82,7 @@ const factsOf = (
       credential: workload.credential,
       roles: workload.roles,
       parentApplicationId: workload.parentApplicationId,
+      facets: workload.facets ?? null,
       assertionIssuedAt: new Date(workload.issuedAt * 1000),
     },
     resource: {

@@ -4,6 +4,7 @@
  * shapes are not. Pure; reads a null-prototype copy of known claims only.
  */
 import type { AssertionReason } from '../reasons/assertion.ts';
+import { readAgentFacets } from './agent-facets.ts';
 import type { IssuerTrust, TrustedTenant } from './trusted-tenants.ts';
 import { isGuid } from './trusted-tenants.ts';
 import type { VerifiedWorkload } from './verified-workload.ts';
@@ -30,6 +31,8 @@ const KNOWN_CLAIMS = [
   'name',
   'roles',
   'xms_par_app_azp',
+  'xms_act_fct',
+  'xms_sub_fct',
 ] as const;
 
 type Claims = { readonly [name in (typeof KNOWN_CLAIMS)[number]]?: unknown };
@@ -124,6 +127,7 @@ export const checkClaims = (
       ...held,
       ...times,
       parentApplicationId: isGuid(parent) ? parent : null,
+      facets: readAgentFacets(known.xms_act_fct, known.xms_sub_fct),
       actorClaims: ACTOR_CLAIMS.filter((name) => Object.hasOwn(payload, name)),
     },
   };

@@ -20,6 +20,7 @@ export const workloadFacts = (workload: VerifiedWorkload): JsonObject => ({
   version: workload.version,
   roles: workload.roles,
   parent_application: workload.parentApplicationId,
+  ...(workload.facets !== null && { facets: workload.facets }),
   ...(workload.actorClaims.length > 0 && { ignored_claims: workload.actorClaims }),
 });
 

@@ -11,6 +11,7 @@ const policyCase = z.strictObject({
   name: z.string().min(1).max(200),
   agent: z.string().min(1),
   roles: z.array(z.string()).optional(),
+  credential: z.enum(['none', 'secret', 'certificate']).optional(),
   key_bound: z.boolean().optional(),
   resource: z.strictObject({
     audience: z.string().min(1),
@@ -61,7 +62,7 @@ export const inputOf = (example: PolicyCase): PolicyInput => ({
     tenant: ANY_ID,
     object: ANY_ID,
     application: ANY_ID,
-    credential: 'secret',
+    credential: example.credential ?? 'secret',
     roles: example.roles ?? [],
   },
   resource: example.resource,

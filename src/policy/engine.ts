@@ -157,7 +157,7 @@ export const openPolicyEngine = ({ logger }: { readonly logger: Logger }): Polic
     const bundle = await readBundle(bytes);
     if (bundle.revision === program?.bundle.revision) return bundle.revision;
     const evaluation = await startEvaluation(bundle);
-    const failures = await selfTest(evaluation, bundle.cases);
+    const failures = await selfTest(evaluation, bundle);
     if (failures.length > 0 || closed) {
       await evaluation.end();
       if (closed) throw new PolicyUnavailable('the engine is closed');

@@ -39,9 +39,16 @@ const decidesItsScope = (weighed: WeighedRule, { rules }: Explanation): boolean 
       ({ scope, rule, unmet }) => scope !== weighed.scope || unmet.length > 0 || rule.decision === 'permit',
     ));
 
+/** What a rule that matches demands of the caller and did not get. */
+const missing = (rule: TableRule, input: PolicyInput): string | null => {
+  if (rule.refuse_client_secret && input.workload.credential !== 'certificate')
+    return 'refuses a workload that signed in with a client secret';
+  return rule.require_key_binding && !input.key_bound ? 'demands a proof key that is not there' : null;
+};
+
 const weighedLine = (weighed: WeighedRule, { input, explanation }: Explained): string => {
   const { rule, unmet } = weighed;
-  const unkeyed = rule.require_key_binding && !input.key_bound;
+  const demand = missing(rule, input);
   if (unmet.length > 0) {
     const reasons = unmet.map((condition) => wanted(rule, condition, input));
     return `    ${rule.id} (${rule.decision}) does not match: ${reasons.join('; ')}`;
@@ -52,7 +59,7 @@ const weighedLine = (weighed: WeighedRule, { input, explanation }: Explained): s
       : decidesItsScope(weighed, explanation)
         ? 'matches; its limits count, too'
         : 'matches; a stricter rule stands above it';
-  return `    ${rule.id} (${rule.decision}) ${unkeyed ? 'matches, and demands a proof key that is not there' : role}`;
+  return `    ${rule.id} (${rule.decision}) ${demand === null ? role : `matches, and ${demand}`}`;
 };
 
 const limitLines = (verdict: Verdict, { input, explanation }: Explained): string[] => {

@@ -25,6 +25,8 @@ const tableRule = z.strictObject({
   grant_seconds: seconds.nullable(),
   max_tokens: z.int().min(1).nullable(),
   require_key_binding: z.boolean(),
+  /** Absent in bundles that were built before there was such a demand; their modules make none. */
+  refuse_client_secret: z.boolean().default(false),
   denial_hold_seconds: seconds,
   approval: z
     .strictObject({
@@ -48,6 +50,8 @@ export type RuleTable = z.infer<typeof ruleTable>;
 const allOf = (values: readonly string[]): Record<string, true> =>
   Object.fromEntries(values.map((value) => [value, true as const]));
 
+const NO_DEMANDS = { require_key_binding: false, refuse_client_secret: false } as const;
+
 const inFull = (rule: Rule): TableRule => ({
   id: rule.id,
   any_agent: rule.agents === 'any',
@@ -59,12 +63,13 @@ const inFull = (rule: Rule): TableRule => ({
   public_reason: rule.public_reason,
   internal_reason: rule.internal_reason,
   ...(rule.decision === 'deny'
-    ? { token_seconds: null, grant_seconds: null, max_tokens: null, require_key_binding: false }
+    ? { token_seconds: null, grant_seconds: null, max_tokens: null, ...NO_DEMANDS }
     : {
         token_seconds: rule.token_seconds,
         grant_seconds: rule.grant_seconds ?? null,
         max_tokens: rule.max_tokens ?? null,
         require_key_binding: rule.require_key_binding ?? false,
+        refuse_client_secret: rule.refuse_client_secret ?? false,
       }),
   denial_hold_seconds:
     (rule.decision === 'needs_approval' ? rule.denial_hold_seconds : undefined) ?? DENIAL_HOLD_SECONDS,

@@ -106,6 +106,12 @@ const lifetimes = {
     .boolean()
     .optional()
     .describe('Refuse callers that prove no key of their own (DPoP)'),
+  refuse_client_secret: z
+    .boolean()
+    .optional()
+    .describe(
+      'Refuse workloads that signed in to Entra with a client secret; certificates, federated credentials and managed identities pass',
+    ),
 };
 
 const permit = z.strictObject({

@@ -1,6 +1,7 @@
 /** What a bundle must show before it is put in force: that nothing is denied, and that its own cases hold. */
 import { ENTRYPOINTS, type PolicyBundle } from './bundle.ts';
-import { differences, inputOf, type PolicyCase } from './cases.ts';
+import { differences, inputOf } from './cases.ts';
+import { demandCases } from './demand-case.ts';
 import { type Evaluation, startEvaluation } from './evaluation.ts';
 import { checkInput } from './input.ts';
 import { failedVerdict, MALFORMED_RESULT, readVerdict } from './verdict.ts';
@@ -16,11 +17,14 @@ const chunked = <Item>(items: readonly Item[]): Item[][] =>
     items.slice(index * BATCH, (index + 1) * BATCH),
   );
 
-/** Runs the cases; returns what is wrong, a line each, empty if nothing is. */
-export const selfTest = async (evaluation: Evaluation, cases: readonly PolicyCase[]): Promise<string[]> => {
+/** Runs the cases, and those that show that the module knows its rules' demands; returns what is wrong, a line each, empty if nothing is. */
+export const selfTest = async (
+  evaluation: Evaluation,
+  { cases, table }: Pick<PolicyBundle, 'cases' | 'table'>,
+): Promise<string[]> => {
   const asked = [
     { name: 'a question that says nothing is denied', input: NOTHING, example: null },
-    ...cases.map((example) => {
+    ...[...demandCases(table), ...cases].map((example) => {
       const checked = checkInput(inputOf(example));
       return { name: example.name, input: 'canonical' in checked ? checked.canonical : NOTHING, example };
     }),
@@ -51,7 +55,7 @@ export const selfTest = async (evaluation: Evaluation, cases: readonly PolicyCas
 export const testBundle = async (bundle: PolicyBundle): Promise<string[]> => {
   const evaluation = await startEvaluation(bundle);
   try {
-    return await selfTest(evaluation, bundle.cases);
+    return await selfTest(evaluation, bundle);
   } finally {
     await evaluation.end();
   }

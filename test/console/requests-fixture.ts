@@ -59,6 +59,7 @@ const workloadOf = (agent: Principal & { readonly application: string }): Verifi
   issuedAt: Math.floor(Date.now() / 1000) - 120,
   expiresAt: Math.floor(Date.now() / 1000) + 3600,
   parentApplicationId: null,
+  facets: null,
   actorClaims: [],
   digest: 'd'.repeat(64),
 });

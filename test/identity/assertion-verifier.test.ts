@@ -43,6 +43,7 @@ describe('a good assertion', () => {
         issuedAt: NOW_SECONDS - 300,
         expiresAt: NOW_SECONDS + HOUR,
         parentApplicationId: null,
+        facets: null,
         actorClaims: [],
         digest: createHash('sha256').update(assertion).digest('hex'),
       },
@@ -79,7 +80,9 @@ describe('a good assertion', () => {
   it('records Agent ID facets as labels only, whatever they say (T53)', async () => {
     const parent = '6f1b2a3c-0000-4000-8000-00000000d001';
     const facets = { xms_act_fct: '9 3', xms_sub_fct: ['x'], xms_par_app_azp: parent };
-    expect(await verify(v2Assertion(facets))).toMatchObject({ workload: { parentApplicationId: parent } });
+    expect(await verify(v2Assertion(facets))).toMatchObject({
+      workload: { parentApplicationId: parent, facets: { actor: [3, 9], subject: [] } },
+    });
     expect(await verify(v2Assertion({ xms_par_app_azp: '<b>' }))).toMatchObject({
       workload: { parentApplicationId: null },
     });
@@ -98,6 +101,7 @@ describe('a good assertion', () => {
       'credential',
       'digest',
       'expiresAt',
+      'facets',
       'issuedAt',
       'objectId',
       'parentApplicationId',

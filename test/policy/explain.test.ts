@@ -93,6 +93,29 @@ describe('policy explain', () => {
     );
   });
 
+  it('says what a rule demands of the caller beside its conditions', async () => {
+    const at = await folder({
+      'registry.yaml': REGISTRY,
+      'bundle.tar.gz': await bundleOf({
+        rules: [
+          permitRule({
+            id: 'certified',
+            resource: 'api://knowledge.prod',
+            scopes: ['articles.read'],
+            agents: 'any',
+            refuse_client_secret: true,
+          }),
+        ],
+      }),
+    });
+    const files = ['--registry', at('registry.yaml'), '--policy', at('bundle.tar.gz')];
+    const asked = ['explain', '--agent', 'support-agent', '--audience', 'api://knowledge.prod', ...files];
+    expect((await run(asked)).written).toContain('certified (permit) matches and decides');
+    const { written } = await run([...asked, '--client-secret']);
+    expect(written).toContain('DENY by rule certified');
+    expect(written).toContain('matches, and refuses a workload that signed in with a client secret');
+  });
+
   it('says what the registry refuses before policy is asked', async () => {
     expect((await explain('--scope', 'articles.delete')).written).toContain(
       'REFUSED by the registry, before policy: invalid_scope (scope_unknown)',

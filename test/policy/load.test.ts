@@ -57,6 +57,11 @@ describe('a bundle', () => {
       'decision is "deny", expected "permit"',
     ],
     ['has no explanation', { wasm: fixture('no-explanation') }, 'no entrypoint countersign/explanation'],
+    [
+      'was compiled before rules could refuse client secrets, and has one that does',
+      { wasm: fixture('misbehaving'), rules: [permitRule({ agents: ['good'], refuse_client_secret: true })] },
+      'rule read refuses client secrets, and the compiled policy knows of it: decision is "permit"',
+    ],
     ['needs a function of its host', { wasm: fixture('host-function') }, 'functions of its host: sprintf'],
     ['is not WebAssembly', { wasm: Buffer.from('module') }, 'is not WebAssembly'],
     ['is cut off in its module', { wasm: fixture('misbehaving').subarray(0, 50_000) }, 'is not WebAssembly'],

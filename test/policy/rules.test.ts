@@ -40,6 +40,7 @@ describe('a rule', () => {
     ['is for any agent', { ...permit, agents: 'any' }],
     ['is about several APIs', { ...permit, resource: ['api://thing.dev', 'api://thing.test'] }],
     ['is single use', { ...permit, max_tokens: 1 }],
+    ['refuses client secrets', { ...permit, refuse_client_secret: true }],
     ['demands roles and a proof key', { ...permit, roles: ['Reader'], require_key_binding: true }],
     [
       'is for some environments and sensitivities',

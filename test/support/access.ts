@@ -24,6 +24,7 @@ export const WORKLOAD: VerifiedWorkload = {
   issuedAt: 0,
   expiresAt: 0,
   parentApplicationId: null,
+  facets: null,
   actorClaims: [],
   digest: 'digest',
 };

@@ -36,6 +36,7 @@ const model: ApprovalModel = {
       credential: 'secret',
       roles: [],
       parentApplicationId: null,
+      facets: null,
       assertionIssuedAt: NOW,
     },
     resource: {
@@ -91,6 +92,23 @@ const textOf = (html: string): string =>
     .replaceAll('&quot;', '"')
     .replaceAll('&lt;', '<')
     .replaceAll('&amp;', '&');
+
+describe('the labels of an agent identity (T53)', () => {
+  const labelled = (workload: Partial<ApprovalModel['facts']['workload']>): string =>
+    textOf(render({ facts: { ...model.facts, workload: { ...model.facts.workload, ...workload } } }));
+
+  it('are shown to who approves, as labels', () => {
+    const text = labelled({ parentApplicationId: 'blueprint-id', facets: { actor: [3, 11], subject: [13] } });
+    expect(text).toContain('blueprint (parent application) blueprint-id');
+    expect(text).toContain('acts as: 3 and agent identity (11)');
+    expect(text).toContain('subject: agent user (13)');
+    expect(text).toContain('Nothing was decided by them.');
+  });
+
+  it('are not mentioned of other workloads', () => {
+    expect(labelled({})).not.toContain('Nothing was decided by them.');
+  });
+});
 
 describe('the order of the page', () => {
   it('puts every verified fact before the first of the agent’s words', () => {
