@@ -48,15 +48,6 @@ describe('a limit without Redis', () => {
       retryAfterSeconds: 60,
     } satisfies Exceeded);
   });
-
-  it('costs a few microseconds at most', async () => {
-    const limiter = alone(1, 1_000_000);
-    const many = 100_000;
-    const before = process.cpuUsage();
-    for (let n = 0; n < many; n += 1) await limiter.spend(`workload ${n % 200}`);
-    const { user, system } = process.cpuUsage(before);
-    expect((user + system) / many).toBeLessThan(5);
-  });
 });
 
 if (!hasRedis && process.env.CI === 'true') throw new Error('redis-server must be on PATH in CI');
