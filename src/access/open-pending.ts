@@ -2,7 +2,8 @@
  * Opening a request that waits for people, within the number that its agent may have at a time. A statement that waited
  * for a lock still counts what it saw before, so the agent's row is locked by one statement and the requests are
  * counted by the next: of two at once, the second counts the first. The lock lets exchanges go on (FOR KEY SHARE) and
- * holds back only others that open, and changes of the agent.
+ * holds back only others that open, and changes of the agent. Whoever waits for it holds a connection, so the openings
+ * of one agent must not all come here at once.
  */
 import { CompiledQuery, sql } from 'kysely';
 import type { Database } from '../storage/database.ts';

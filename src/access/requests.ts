@@ -14,6 +14,8 @@ export type Requests = {
   readonly openPending: (opening: Opening, openMax: number) => Promise<Opened | 'full' | null>;
 };
 
+type Waiting = { readonly request: Opening; readonly openMax: number };
+
 /** Those with proofs keep to themselves: a proof that is used again costs its group a second run. */
 export const accessRequests = (database: Database): Requests => {
   const opening: Grouping<Opening, Opened | null> = {
@@ -22,9 +24,15 @@ export const accessRequests = (database: Database): Requests => {
   };
   const open = grouped(opening);
   const openProven = grouped(opening);
+  // A crowd of one agent takes two connections from the others, and in an outage learns of it at once.
+  const pending = grouped<Waiting, Opened | 'full' | null>({
+    run: (requests) =>
+      Promise.all(requests.map(({ request, openMax }) => openPending(database, request, openMax))),
+    keyOf: ({ request }) => request.on.agentId,
+  });
   return {
     find: grouped({ run: (searches) => findRequests(database, searches) }),
     open: (request) => (request.proof === null ? open : openProven)(request),
-    openPending: (request, openMax) => openPending(database, request, openMax),
+    openPending: (request, openMax) => pending({ request, openMax }),
   };
 };

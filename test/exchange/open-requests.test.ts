@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Answer, startWorld, type TestWorld } from '../support/broker.ts';
-import { EXPORT, startLimited, statusesOf, toldOf } from '../support/throttled.ts';
+import { EXPORT, READ, startLimited, statusesOf, toldOf } from '../support/throttled.ts';
 
 let world: TestWorld;
 afterEach(() => world.stop());
@@ -32,6 +32,20 @@ describe('requests that wait for people', () => {
     await world.vote(answers[0]?.body.request_id, 'approve');
     expect((await open('6')).body.error).toBe('authorization_pending');
     expect((await open('7')).status).toBe(429);
+  });
+
+  it('of one agent do not fail in a crowd, nor stop another agent meanwhile', async () => {
+    world = await startLimited('exchange=off,open=1000');
+    const [crowd, other] = [await world.assertion('reporting-agent'), await world.assertion('support-agent')];
+    let answered = 0;
+    const opening = Array.from({ length: 200 }, async (_, n) => {
+      const answer = await world.exchange({ ...EXPORT, subject_token: crowd, request_id: `n-${n}` });
+      answered += 1;
+      return answer;
+    });
+    const { status } = await world.exchange({ ...READ, subject_token: other });
+    expect({ status, first: answered < 100 }).toEqual({ status: 200, first: true });
+    expect(new Set(statusesOf(await Promise.all(opening)))).toEqual(new Set([400]));
   });
 
   it('are no more when they are opened at one instant at two brokers, and equal ones are still one (T87)', async () => {
