@@ -1,5 +1,7 @@
 /** The limits of an agent that is known by its assertion, and of an API, on the wire. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { applyRegistry } from '../../src/registry/apply.ts';
+import { readRegistry } from '../../src/registry/registry-file.ts';
 import type { Answer, TestWorld } from '../support/broker.ts';
 import {
   EXPORT,
@@ -14,6 +16,16 @@ import {
 
 let world: TestWorld;
 afterEach(() => world.stop());
+
+/** Lets every agent ask for an action of an API; what policy says is another matter. */
+const openToAll = async (audience: string, scope: string): Promise<void> => {
+  const registry = await readRegistry([world.settings.COUNTERSIGN_REGISTRY ?? '']);
+  const agents = registry.agents.map((agent) => ({
+    ...agent,
+    access: [...agent.access.filter((given) => given.audience !== audience), { audience, scopes: [scope] }],
+  }));
+  await applyRegistry(world.database, { ...registry, agents }, { reason: 'test', appliedBy: 'test' });
+};
 
 describe('an agent', () => {
   it('may exchange so often, whatever it asks for and from wherever, and others go on', async () => {
@@ -107,6 +119,7 @@ describe('an agent', () => {
 describe('an API', () => {
   it('gets so many exchanges of all agents together, and whoever is over its own limit takes none of them', async () => {
     world = await startLimited('exchange=2,audience=4');
+    await openToAll('api://knowledge.prod', 'articles.read');
     const ask = async (agent: string, request_id: string) =>
       world.exchange({
         audience: 'api://knowledge.prod',
@@ -119,7 +132,11 @@ describe('an API', () => {
     expect(statusesOf(first)).toEqual([200, 200, 429, 429, 429]);
     expectSlowDown(first[4], 'exchange', 2);
     const second = [await ask('ops-agent', 'a'), await ask('ops-agent', 'b')];
-    expect(second.every(({ status }) => status !== 429)).toBe(true);
+    expect(second.map(({ status, body }) => [status, body.error])).toEqual([
+      [400, 'access_denied'],
+      [400, 'access_denied'],
+    ]);
+    expectSlowDown(await ask('reporting-agent', 'a'), 'audience', 4);
   });
 
   it('refuses the next, whoever asks', async () => {
