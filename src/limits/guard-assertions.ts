@@ -5,8 +5,8 @@
  * because they looked at the same instant are counted one by one, and answered as exceeding.
  *
  * Whoever shares the address with a flood (a cluster's only way out, an office) goes on with an assertion that was
- * verified here before: it is verified again, every time; only the limit lets these very bytes pass. Nothing that
- * an unverified assertion claims is a key here.
+ * verified here before: it is verified again, every time; only the limit lets these very bytes pass, until they are
+ * rejected once. Nothing that an unverified assertion claims is a key here. That keys cannot be had is no rejection.
  */
 import { hash } from 'node:crypto';
 import { addressPrefix } from '../http/network.ts';
@@ -49,6 +49,7 @@ export const guardAssertions = (verify: AssertionVerifier, limiter: Limiter): Gu
       remember(result.workload.digest);
       return result;
     }
+    if (exhausted !== null) verified.delete(hash('sha256', assertion, 'hex'));
     const exceeded = await limiter.spend(prefix);
     return exceeded === null ? result : { exceeded };
   };

@@ -26,9 +26,6 @@ export type LimiterOptions = {
   /** How many processes share the quota where they cannot count together. */
   readonly replicas: number;
   readonly redis: SharedRedis | null;
-  /** Milliseconds of a clock that never goes back. */
-  readonly now?: () => number;
-  readonly keysMax?: number;
 };
 
 const WINDOW_SECONDS = 60;
@@ -37,16 +34,13 @@ const KEYS_MAX = 50_000;
 
 const UNLIMITED: Limiter = { look: () => null, spend: async () => null, giveBack: () => undefined };
 
-export const openLimiter = ({
-  name,
-  quota,
-  replicas,
-  redis,
-  now = () => performance.now(),
-  keysMax = KEYS_MAX,
-}: LimiterOptions): Limiter => {
+export const openLimiter = ({ name, quota, replicas, redis }: LimiterOptions): Limiter => {
   if (quota === Number.POSITIVE_INFINITY) return UNLIMITED;
-  const windows = openWindows({ milliseconds: WINDOW_SECONDS * 1_000, keysMax, now });
+  const windows = openWindows({
+    milliseconds: WINDOW_SECONDS * 1_000,
+    keysMax: KEYS_MAX,
+    now: () => performance.now(),
+  });
   const share = Math.ceil(quota / replicas);
   const exceededFor = (milliseconds: number | null): Exceeded | null =>
     milliseconds === null

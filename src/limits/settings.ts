@@ -2,13 +2,16 @@
 
 /** All but `open` count within a minute. */
 const DEFAULTS = {
-  /** Rejected assertions from one address (IPv4, or IPv6 /64). Then nothing unknown is verified for it. */
+  /**
+   * Rejected assertions from one address (IPv4, or IPv6 /64): then nothing unknown is verified for it. And exchanges of
+   * one workload that is no agent, which must look the same from outside.
+   */
   address: 30,
-  /** Exchanges of one workload; repeats of a pending request that keep their pace count as `poll` instead. */
+  /** Exchanges of one agent's workload; repeats of a pending request that keep their pace count as `poll` alone. */
   exchange: 60,
-  /** Exchanges of one workload that were refused before policy was asked: unknown ids, targets, scopes and the like. */
+  /** Exchanges of an agent's workload that were refused before policy was asked: unknown ids, targets, scopes and the like. */
   miss: 20,
-  /** Repeats of one workload at its pending requests, all of them together: 5 open ones in 10 processes. */
+  /** Repeats of an agent's pending requests, all of them together: 5 open ones in 10 processes. */
   poll: 600,
   /** Exchanges for one API, of all agents together: 20 agents at their limit. */
   audience: 1_200,

@@ -5,6 +5,7 @@
 import { networkOf } from '../http/network.ts';
 import type { VerifiedWorkload } from '../identity/verified-workload.ts';
 import type { Exceeded } from '../limits/exceeded.ts';
+import type { Limiter } from '../limits/limiter.ts';
 import type { RateLimits } from '../limits/rate-limits.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { ExchangeCall } from './exchange-parts.ts';
@@ -15,7 +16,11 @@ export type Allowance = {
   readonly take: (audience: string | null) => Promise<Throttled | null>;
   /** Takes one refusal, and the exchange if that was not taken yet. */
   readonly takeMiss: () => Promise<Throttled | null>;
-  /** It was a repeat that keeps its pace: the exchange is given back, within the limit on such repeats. */
+  /** Takes one rejection of somebody who is no agent. */
+  readonly takeStranger: () => Promise<Throttled | null>;
+  /** Takes one repeat of a pending request. */
+  readonly takePoll: () => Promise<Throttled | null>;
+  /** It was such a repeat, and kept its pace: it is no exchange. */
   readonly giveBack: () => void;
   /** Refuses for a limit that was found exceeded elsewhere. */
   readonly refuse: (exceeded: Exceeded) => Promise<Throttled>;
@@ -68,20 +73,19 @@ export const openAllowance = (
     return taken;
   };
 
+  const takeFrom = async (limiter: Limiter): Promise<Throttled | null> => {
+    const exceeded = await limiter.spend(key);
+    return exceeded === null ? null : refuse(exceeded);
+  };
+
   return {
     take,
-    takeMiss: async () => {
-      const over = await take(null);
-      if (over !== null) return over;
-      const exceeded = await limits.miss.spend(key);
-      return exceeded === null ? null : refuse(exceeded);
-    },
+    takeMiss: async () => (await take(null)) ?? takeFrom(limits.miss),
+    takeStranger: () => takeFrom(limits.address),
+    takePoll: () => takeFrom(limits.poll),
     giveBack: () => {
-      void limits.poll.spend(key).then((exceeded) => {
-        if (exceeded !== null) return;
-        limits.exchange.giveBack(key);
-        if (api !== null) limits.audience.giveBack(api);
-      });
+      limits.exchange.giveBack(key);
+      if (api !== null) limits.audience.giveBack(api);
     },
     refuse,
   };

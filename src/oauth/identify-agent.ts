@@ -53,7 +53,7 @@ export const mapAgent = async (
 ): Promise<Agent | Refused | Throttled> => {
   const agent = registry.agentOf({ tenant: workload.tenantId, object: workload.objectId });
   if (agent !== undefined && agent.workload.application === workload.applicationId) return agent;
-  const over = await allowance.takeMiss();
+  const over = await allowance.takeStranger();
   if (over !== null) return over;
   const reason: WorkloadReason = agent === undefined ? 'unknown_workload' : 'other_application';
   await parts.refusals.tell(`agent ${reason} ${workload.tenantId} ${workload.objectId}`, [

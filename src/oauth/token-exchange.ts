@@ -152,10 +152,13 @@ const answerPending = async (
     await expireRequests(parts.database, [ending]);
     return null;
   }
-  const pace = await parts.pace(`${request.id} ${exchange.caller.workload.assertionId}`, false);
-  if (!pace.early) exchange.caller.allowance.giveBack();
+  const { allowance, workload } = exchange.caller;
+  const over = await allowance.takePoll();
+  if (over !== null) return over;
+  const pace = await parts.pace(`${request.id} ${workload.assertionId}`, false);
   // Where nothing else is written a proof costs a write of its own, so only a repeat that keeps the pace is worth one.
   if (exchange.proven !== null && !pace.early) await spendProof(parts.database, exchange.proven.proofDigest);
+  if (!pace.early) allowance.giveBack();
   return {
     kind: 'pending',
     requestId: request.id,

@@ -3,19 +3,19 @@ import type { Explanation } from './explanation.ts';
 
 export const LIMIT_REASONS = {
   limit_address: {
-    meaning: 'Too many assertions from one address were rejected; nothing unknown of it is verified.',
+    meaning: 'Too many assertions of one address, or of one workload that is no agent, were rejected.',
     advice: 'Look at the rejections before it. Where many agents share an address, raise the limit address.',
   },
   limit_exchange: {
-    meaning: 'A workload exchanged more often than the limit allows.',
+    meaning: 'An agent exchanged more often than the limit allows.',
     advice: 'An agent that keeps its tokens until they end needs few: tell its developer, or raise exchange.',
   },
   limit_miss: {
-    meaning: 'A workload was refused too often before policy was asked; what else it gets wrong is not told.',
+    meaning: 'An agent was refused too often before policy was asked; what else it gets wrong is not told.',
     advice: 'Look at the refusals before it: the client is set up wrongly, or somebody tries out names.',
   },
   limit_poll: {
-    meaning: 'A workload repeated its pending requests more often than all of its processes should.',
+    meaning: 'An agent repeated its pending requests more often than all of its processes should.',
     advice: 'The client asks Entra for a new token for every repeat: tell its developer.',
   },
   limit_audience: {

@@ -1,5 +1,6 @@
 /** The limits of an agent that is known by its assertion, and of an API, on the wire. */
 import { afterEach, describe, expect, it } from 'vitest';
+import { toolOf } from '../../lab/world.ts';
 import { applyRegistry } from '../../src/registry/apply.ts';
 import { readRegistry } from '../../src/registry/registry-file.ts';
 import type { Answer, TestWorld } from '../support/broker.ts';
@@ -77,12 +78,20 @@ describe('an agent', () => {
     expect(statusesOf(answers)).toEqual([400, 400, 429, 429]);
   });
 
-  it('that nobody registered is told of no more often', async () => {
-    world = await startLimited('miss=2');
-    const subject_token = await world.assertion('tool');
-    const answers = await repeat(4, () => world.exchange({ ...READ, subject_token }));
-    expect(statusesOf(answers)).toEqual([400, 400, 429, 429]);
-    expect(await toldOf(world)).toMatchObject({ count: 1, body: { reason: 'limit_miss' } });
+  it('that nobody registered looks the same from outside as one with a bad assertion', async () => {
+    world = await startLimited('address=2');
+    const ask = (address: string, subject_token: string) => () =>
+      exchangeFrom(world, address, { ...READ, subject_token });
+    const unknown = await repeat(4, ask('127.0.2.1', await world.assertion('tool')));
+    const bad = await repeat(4, ask('127.0.2.2', 'bad'));
+    expect(statusesOf(unknown)).toEqual([400, 400, 429, 429]);
+    const seen = ({ status, headers, body }: Answer) => {
+      const description = body.error_description.replace(/\d+ seconds/, 'N seconds');
+      return { status, error: body.error, description, policy: headers.get('ratelimit-policy') };
+    };
+    expect(unknown.map(seen)).toEqual(bad.map(seen));
+    const { objectId: object } = toolOf(world.entra.world, 'Auditor');
+    expect(await toldOf(world)).toMatchObject({ body: { reason: 'limit_address', object } });
     expect((await toldOf(world))?.body.agent).toBeUndefined();
   });
 
@@ -112,7 +121,8 @@ describe('an agent', () => {
       const subject_token = await world.assertion('reporting-agent');
       answers.push(await world.exchange({ ...EXPORT, subject_token }));
     }
-    expect(statusesOf(answers)).toEqual([400, 400, 400, 400, 400, 429, 429]);
+    expect(statusesOf(answers)).toEqual([400, 400, 400, 429, 429, 429, 429]);
+    expectSlowDown(answers[3], 'poll', 2);
   });
 });
 
