@@ -1,6 +1,7 @@
 /**
- * What one exchange takes from the limits of its workload and its API: once, however often it is attempted. The counts
- * are made while the request is looked up, and waited for before anything is decided, written or told.
+ * What one exchange takes from the limits of its workload and its API: once, however often it is attempted. Counting
+ * begins before the request is looked up and is waited for after it, before anything is decided, written or told; what
+ * is known to be exhausted is refused before either.
  */
 import { networkOf } from '../http/network.ts';
 import type { VerifiedWorkload } from '../identity/verified-workload.ts';
@@ -12,8 +13,12 @@ import type { ExchangeCall } from './exchange-parts.ts';
 import { type Throttled, throttled } from './outcome.ts';
 
 export type Allowance = {
-  /** Takes one exchange, and one of the API's where that is known to be open to the agent; null: it may go on. */
-  readonly take: (audience: string | null) => Promise<Throttled | null>;
+  /** Refuses a workload that is known to have no exchange left; null: there may be one. */
+  readonly look: () => Promise<Throttled> | null;
+  /** Begins to take one exchange, and one of the API's where that is known to be open to the agent. */
+  readonly begin: (audience: string | null) => void;
+  /** What came of it, begun now if it was not yet; null: it may go on. */
+  readonly take: () => Promise<Throttled | null>;
   /** Takes one refusal, and the exchange if that was not taken yet. */
   readonly takeMiss: () => Promise<Throttled | null>;
   /** Takes one rejection of somebody who is no agent. */
@@ -36,7 +41,8 @@ export const openAllowance = (
   const { tenantId: tenant, objectId: object } = workload;
   const key = `${tenant} ${object}`;
   let api: string | null = null;
-  let taken: Promise<Throttled | null> | null = null;
+  /** Never rejects: whoever fails meanwhile may leave it behind. */
+  let taking: Promise<Exceeded | null> | null = null;
 
   const refuse = async (exceeded: Exceeded): Promise<Throttled> => {
     const agent = registry().agentOf({ tenant, object });
@@ -55,32 +61,34 @@ export const openAllowance = (
     return throttled(exceeded, requestId);
   };
 
-  const spend = async (audience: string | null): Promise<Throttled | null> => {
+  const spend = async (audience: string | null): Promise<Exceeded | null> => {
     const spending = limits.exchange.spend(key);
     const exceededOfApi = audience === null ? null : await limits.audience.spend(audience);
     const exceeded = await spending;
-    if (exceeded === null) return exceededOfApi === null ? null : refuse(exceededOfApi);
     // Whoever is over the own limit takes nothing from the others.
-    if (audience !== null) limits.audience.giveBack(audience);
-    return refuse(exceeded);
+    if (exceeded !== null && audience !== null && exceededOfApi === null) limits.audience.giveBack(audience);
+    return exceeded ?? exceededOfApi;
   };
 
-  const take = (audience: string | null): Promise<Throttled | null> => {
-    if (taken === null) {
-      api = audience;
-      taken = spend(audience);
-    }
-    return taken;
+  const begin = (audience: string | null): void => {
+    if (taking !== null) return;
+    api = audience;
+    taking = spend(audience);
   };
 
-  const takeFrom = async (limiter: Limiter): Promise<Throttled | null> => {
-    const exceeded = await limiter.spend(key);
-    return exceeded === null ? null : refuse(exceeded);
+  const refuseIf = (exceeded: Exceeded | null): Promise<Throttled> | null =>
+    exceeded === null ? null : refuse(exceeded);
+  const take = async (): Promise<Throttled | null> => {
+    begin(null);
+    return refuseIf(await taking);
   };
+  const takeFrom = async (limiter: Limiter): Promise<Throttled | null> => refuseIf(await limiter.spend(key));
 
   return {
+    look: () => refuseIf(limits.exchange.look(key)),
+    begin,
     take,
-    takeMiss: async () => (await take(null)) ?? takeFrom(limits.miss),
+    takeMiss: async () => (await take()) ?? takeFrom(limits.miss),
     takeStranger: () => takeFrom(limits.address),
     takePoll: () => takeFrom(limits.poll),
     giveBack: () => {

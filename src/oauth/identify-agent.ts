@@ -97,7 +97,7 @@ export const refuseCaller = async (
   reason: Refused['reason'],
 ): Promise<Refused | Throttled> => {
   // Asking for a nonce is how a client gets one.
-  const over = await (reason === 'proof_nonce' ? caller.allowance.take(null) : caller.allowance.takeMiss());
+  const over = await (reason === 'proof_nonce' ? caller.allowance.take() : caller.allowance.takeMiss());
   if (over !== null) return over;
   const requestId = newRequestId();
   const asked = {

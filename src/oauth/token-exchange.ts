@@ -34,12 +34,10 @@ export const exchange = async (parts: ExchangeParts, call: ExchangeCall): Promis
   if (parsed.reason !== undefined) return refuseMalformed(parts, call, parsed.reason);
   const workload = await verifyCaller(parts, call, parsed.value);
   if ('kind' in workload) return workload;
-  const asking = {
-    request: parsed.value,
-    workload,
-    allowance: openAllowance(parts, workload, call),
-    proven: parts.proveKey(call.proofs),
-  };
+  const allowance = openAllowance(parts, workload, call);
+  const exhausted = allowance.look();
+  if (exhausted !== null) return exhausted;
+  const asking = { request: parsed.value, workload, allowance, proven: parts.proveKey(call.proofs) };
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const outcome = await attemptExchange(parts, call, asking);
     if (outcome !== null) return outcome;
@@ -85,9 +83,9 @@ const attemptExchange = async (
   const target = checkTarget(registry, agent, { ...request, proofKey });
   if (target.reason !== undefined) return refuseCaller(parts, caller, request, target.reason);
   const key = request.requestId ?? { kind: 'digest' as const, value: requestDigest(target.value.asked) };
-  const taking = allowance.take(target.value.resource.audience);
+  allowance.begin(target.value.resource.audience);
   const found = await parts.requests.find({ key, ...target.value.asked });
-  const over = await taking;
+  const over = await allowance.take();
   if (over !== null) return over;
   if (found.registryRevision !== registry.revision || found.policyRevision !== policyRevision) return null;
   const exchange = { request, caller, proven: proven.value, target: target.value, key, policyRevision };

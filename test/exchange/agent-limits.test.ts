@@ -147,6 +147,8 @@ describe('an API', () => {
       [400, 'access_denied'],
     ]);
     expectSlowDown(await ask('reporting-agent', 'a'), 'audience', 4);
+    await repeat(4, () => ask('support-agent', 'f'));
+    expectSlowDown(await ask('reporting-agent', 'a'), 'audience', 4);
   });
 
   it('refuses the next, whoever asks', async () => {
