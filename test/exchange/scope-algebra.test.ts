@@ -190,7 +190,8 @@ it('a token is what its terms say, and both are within every limit', async () =>
       await putInForce(given);
       for (const one of wanted) granted += await follow(given, one);
     }),
-    { numRuns: 12, endOnFailure: true },
+    // A fixed seed: that something is granted is then a fact of the generator, not luck.
+    { numRuns: 12, endOnFailure: true, seed: 20_261_125 },
   );
   expect(granted).toBeGreaterThan(0);
 });
