@@ -8,15 +8,15 @@ import {
   openReader,
   parseAddress,
   parseBaseUrl,
-  parseCertificate,
   parseDsn,
   parseKey,
   parseNonceSeconds,
   parseRedisUrl,
   type Reader,
 } from './config-reader.ts';
+import { readEntra } from './entra-settings.ts';
 import { parseTrustedProxies } from './http/client-address.ts';
-import { parseTrustedTenants, type TrustedTenant } from './identity/trusted-tenants.ts';
+import type { TrustedTenant } from './identity/trusted-tenants.ts';
 import { DEFAULT_LIMITS, type LimitSettings, parseLimits, parseReplicas } from './limits/settings.ts';
 import type { StorageSettings } from './storage/open-storage.ts';
 
@@ -144,14 +144,6 @@ const readConsole = ({ read, parsed, problems }: Reader, url: string) => {
   };
 };
 
-const readTenants = ({ read, file, required }: Reader): TrustedTenant[] => {
-  const path = read('COUNTERSIGN_ENTRA');
-  const text = path === undefined ? undefined : file('COUNTERSIGN_ENTRA', path);
-  if (path !== undefined && text === undefined) return [];
-  const advice = 'name the YAML file that lists the trusted Entra tenants';
-  return required('COUNTERSIGN_ENTRA', text, { parse: parseTrustedTenants, advice }) ?? [];
-};
-
 const parseProxies = (text: string): string[] => {
   const networks = list(text);
   parseTrustedProxies(networks);
@@ -202,17 +194,14 @@ export const loadOperationsAddress = (environment: Environment): Address => {
 /** The whole configuration of a broker. Throws `ConfigInvalid` with every problem. */
 export const loadConfig = (environment: Environment): Config => {
   const reader = openReader(environment);
-  const { read, file, secret, parsed, required } = reader;
+  const { read, secret, parsed, required } = reader;
   const url =
     required('COUNTERSIGN_URL', read('COUNTERSIGN_URL'), {
       parse: parseBaseUrl,
       advice: 'set the public base URL, which is the issuer of every token',
     }) ?? '';
   const keyEncryptionKey = readKeyEncryptionKey(reader);
-  const tenants = readTenants(reader);
-  const caFile = read('COUNTERSIGN_ENTRA_CA');
-  const ca = caFile === undefined ? undefined : file('COUNTERSIGN_ENTRA_CA', caFile);
-  const entraCa = parsed('COUNTERSIGN_ENTRA_CA', ca, parseCertificate) ?? null;
+  const { tenants, entraCa } = readEntra(reader);
   return finish(reader, {
     url,
     listen: readAddress(reader, 'COUNTERSIGN_LISTEN', DEFAULT_LISTEN) ?? NOWHERE,

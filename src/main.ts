@@ -4,6 +4,7 @@ import { parseEnv } from 'node:util';
 import { pino } from 'pino';
 import { apply } from './commands/apply.ts';
 import { type Command, type ExitCode, UsageError } from './commands/command.ts';
+import { doctor } from './commands/doctor.ts';
 import { keys } from './commands/keys.ts';
 import { migrate } from './commands/migrate.ts';
 import { policy } from './commands/policy.ts';
@@ -11,7 +12,7 @@ import { probe } from './commands/probe.ts';
 import { serve } from './commands/serve.ts';
 import type { Environment } from './config.ts';
 
-const COMMANDS: readonly Command[] = [serve, migrate, apply, policy, keys, probe];
+const COMMANDS: readonly Command[] = [serve, migrate, apply, policy, keys, probe, doctor];
 
 const HELP = `Usage: countersign COMMAND [options]
 

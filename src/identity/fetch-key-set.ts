@@ -51,8 +51,18 @@ const readBounded = async (response: IncomingMessage): Promise<string> => {
   return Buffer.concat(chunks).toString();
 };
 
-/** The published document, as text. Throws on anything but a timely, small, direct JSON answer. */
-export const fetchKeySet = async ({ url, ca, mayBePrivate }: KeySetSource): Promise<string> => {
+export type IssuerDocument = {
+  readonly text: string;
+  /** When the issuer sent it, by its own clock (RFC 9110 section 6.6.1); undefined if it did not say. */
+  readonly date: string | undefined;
+};
+
+/** A document of an issuer. Throws on anything but a timely, small, direct JSON answer. */
+export const fetchIssuerDocument = async ({
+  url,
+  ca,
+  mayBePrivate,
+}: KeySetSource): Promise<IssuerDocument> => {
   const { hostname } = new URL(url);
   const literal = hostname.replace(/^\[(.*)\]$/, '$1');
   if (!mayBePrivate && isIP(literal) !== 0 && isSpecialUseAddress(literal)) {
@@ -70,8 +80,12 @@ export const fetchKeySet = async ({ url, ca, mayBePrivate }: KeySetSource): Prom
     outgoing.end();
     const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
     checkResponse(response);
-    return await readBounded(response);
+    return { text: await readBounded(response), date: response.headers.date };
   } finally {
     outgoing.on('error', () => undefined).destroy();
   }
 };
+
+/** The published keys, as text. Throws as `fetchIssuerDocument`. */
+export const fetchKeySet = async (source: KeySetSource): Promise<string> =>
+  (await fetchIssuerDocument(source)).text;

@@ -43,7 +43,7 @@ type Cloud = { readonly authority: string; readonly v1Issuer: string };
  * Microsoft's clouds by name. US Government tenants sign v1 tokens under the public cloud's issuer; China has
  * both its own.
  */
-const CLOUDS: Readonly<Record<'public' | 'usgov' | 'china', Cloud>> = {
+export const CLOUDS: Readonly<Record<'public' | 'usgov' | 'china', Cloud>> = {
   public: { authority: 'https://login.microsoftonline.com', v1Issuer: 'https://sts.windows.net' },
   usgov: { authority: 'https://login.microsoftonline.us', v1Issuer: 'https://sts.windows.net' },
   china: {

@@ -67,7 +67,7 @@ describe('the command line', () => {
   it('tells its commands, and each command its usage', async () => {
     const help = await countersign(['--help']);
     expect(help.code).toBe(0);
-    for (const name of ['serve', 'migrate', 'apply', 'policy', 'probe']) {
+    for (const name of ['serve', 'migrate', 'apply', 'policy', 'probe', 'doctor']) {
       expect(help.stdout).toMatch(new RegExp(`^ {2}${name} `, 'm'));
       const usage = await countersign([name, '--help']);
       expect(usage).toMatchObject({
