@@ -24,6 +24,7 @@ const OTHERS: readonly (readonly [name: string, audiences: readonly string[]])[]
   ],
   ['Azure Key Vault', ['cfa8b339-82a2-471a-a3c9-0fc0be7a4093', 'https://vault.azure.net']],
 ];
+/** With the cloud's name at the end in sovereign ones; the GUID is what version 2.0 makes of it in the public one. */
 const FEDERATION = ['api://azureadtokenexchange', 'fb60f99c-7a34-4190-8149-302f77469936'];
 
 const audienceOf = ({ aud }: Members): string => String(Array.isArray(aud) ? aud[0] : aud).replace(/\/$/, '');
@@ -47,7 +48,7 @@ const graphOrOther = ({ header, payload }: ReadToken): Finding | null => {
   const audience = audienceOf(payload).toLowerCase();
   const other = OTHERS.find(([, audiences]) => audiences.includes(audience))?.[0];
   if (other !== undefined) return problem(`the token is for ${other}, not for Countersign`, ASK_FOR_US);
-  if (FEDERATION.includes(audience))
+  if (FEDERATION.some((federation) => audience.startsWith(federation)))
     return problem(
       'this is a federation token: it proves a managed identity or a blueprint to Entra itself',
       'Send it to Entra as client_assertion of the agent, with the scope <App ID URI>/.default, and present the answer.',
