@@ -1,8 +1,8 @@
 /**
  * The published keys of one issuer, kept so that neither its outage nor a flood of invented key names stops good
- * assertions. A key once seen never waits for the network; what is fetched replaces everything that was known, so
- * a withdrawn key is gone; an empty or broken document replaces nothing. Whatever cannot be told for want of keys
- * is an outage (`KeysUnavailable`), not a verdict.
+ * assertions. A key in use never waits for the network; one that lay idle waits for one fetch. What is fetched
+ * replaces everything that was known, so a withdrawn key is gone; an empty or broken document replaces nothing.
+ * Whatever cannot be told for want of keys is an outage (`KeysUnavailable`), not a verdict.
  */
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
@@ -11,6 +11,8 @@ import type { KeySet, PublishedKey } from './parse-key-set.ts';
 
 /** Older keys go on being used, and are fetched again meanwhile. */
 const FRESH_MS = 10 * 60_000;
+/** Nobody asked for so long that a withdrawal may have gone unseen: fetched before a key is believed. */
+const OVERDUE_MS = 15 * 60_000;
 /** Older keys are used no more: Entra announces a withdrawal by leaving the key out. */
 const STALE_MAX_MS = 24 * 3_600_000;
 /** Pause between two fetches made only because an assertion named an unknown key. */
@@ -98,8 +100,12 @@ export const createIssuerKeys = ({ issuer, load, clock, logger }: IssuerKeysOpti
       const known = usable();
       const key = known?.keys.get(keyId);
       if (known && key !== undefined) {
-        if (since(known.at) > FRESH_MS && backoffLeftMs() === 0) void refresh();
-        return key;
+        const age = since(known.at);
+        if (age <= FRESH_MS || backoffLeftMs() > 0) return key;
+        const refreshed = refresh();
+        if (age <= OVERDUE_MS || failures > 0) return key;
+        await refreshed;
+        return failures > 0 ? key : (snapshot?.keys.get(keyId) ?? 'unknown');
       }
       const fetched = mayFetchFor(keyId);
       if (fetched && known) unknownSoughtAt = clock().getTime();
