@@ -5,12 +5,13 @@
  * else costs no key fetch. No result is ever remembered (fast-jwt, CVE-2026-35039): a verification costs less
  * than the risk of answering with another token's.
  */
-import { hash, type KeyObject, verify } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { AssertionReason } from '../reasons/assertion.ts';
 import { checkClaims } from './check-claims.ts';
 import { checkHeader } from './check-header.ts';
 import { checkTimes } from './check-times.ts';
 import { parseCompactJws } from './compact-jws.ts';
+import { isSignedBy } from './is-signed-by.ts';
 import type { KeyCache } from './key-cache.ts';
 import type { IssuerTrust, TrustedTenant } from './trusted-tenants.ts';
 import type { VerifiedWorkload } from './verified-workload.ts';
@@ -35,16 +36,6 @@ const trustedBy = (tenants: readonly TrustedTenant[]): ReadonlyMap<unknown, Trus
   new Map(
     tenants.flatMap((tenant) => tenant.issuers.map((issuer) => [issuer.issuer, { tenant, issuer }] as const)),
   );
-
-/**
- * RS256 (RFC 7518 section 3.3) over what was read: `assertion` has passed `parseCompactJws`. Synchronous, because
- * handing so little to another thread costs several times what it takes.
- */
-const isSignedBy = (assertion: string, key: KeyObject): boolean => {
-  const end = assertion.lastIndexOf('.');
-  const signature = Buffer.from(assertion.slice(end + 1), 'base64url');
-  return verify('RSA-SHA256', Buffer.from(assertion.slice(0, end)), key, signature);
-};
 
 export const createAssertionVerifier = ({ tenants, keys }: AssertionVerifierOptions): AssertionVerifier => {
   const trusted = trustedBy(tenants);

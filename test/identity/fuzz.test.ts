@@ -1,4 +1,4 @@
-/** What nobody thought of: a hundred thousand inputs, changed at random, the same ones at each run. */
+/** What nobody thought of: 80,000 assertions and 20,000 forms, changed at random, the same ones at each run. */
 import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { expect, it } from 'vitest';
@@ -66,7 +66,7 @@ const changedAtRandom = (text: string, random: (below: number) => number): strin
   return changed;
 };
 
-it('accepts none of 100,000 that were changed at random, and throws at none', {
+it('accepts none of 80,000 assertions that were changed at random, and throws at none', {
   timeout: 120_000,
 }, async () => {
   const { verify } = await verifierOf();
@@ -98,7 +98,9 @@ const requestOf = (body: Buffer): IncomingMessage => {
   return request;
 };
 
-it('is read or refused, whatever its bytes, and never throws', { timeout: 120_000 }, async () => {
+it('reads or refuses each of 20,000 forms, whatever its bytes, and never throws', {
+  timeout: 120_000,
+}, async () => {
   const random = generator(SEED + 1);
   for (let round = 0; round < FORMS; round += 1) {
     const body = Buffer.from(changedAtRandom(BODY, random), round % 3 === 0 ? 'latin1' : 'utf8');
