@@ -205,7 +205,19 @@ describe('the connection to the issuer', () => {
     },
   );
 
-  it.each(['127.0.0.1', 'localhost', '[::1]', '10.0.0.1', '169.254.169.254', '[::ffff:a00:1]'])(
+  it.each([
+    '127.0.0.1',
+    'localhost',
+    '[::1]',
+    '10.0.0.1',
+    '169.254.169.254',
+    '[::ffff:a00:1]',
+    '[::7f00:1]',
+    '[::ffff:0:7f00:1]',
+    '[fec0::1]',
+    '[5f00::1]',
+    '[3fff::1]',
+  ])(
     'is not even tried to %s without a CA of its own: no public authority has such an address',
     async (host) => {
       await expect(cacheOf(originOf(server, host), null).find()).rejects.toThrow(KeysUnavailable);
