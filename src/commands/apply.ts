@@ -1,10 +1,9 @@
-import { loadStorageSettings } from '../config.ts';
 import { type AppliedRegistry, applyRegistry } from '../registry/apply.ts';
 import { registryDiffText } from '../registry/registry-diff-text.ts';
 import { RegistryInvalid, readRegistry } from '../registry/registry-file.ts';
-import { reachStorage } from '../storage/open-storage.ts';
 import { CHANGE_OPTIONS, CHANGE_USAGE, parseChangeNote } from './change-note.ts';
 import { type Command, type CommandIo, parseArguments, UsageError } from './command.ts';
+import { withDatabase } from './with-database.ts';
 
 const OPTIONS = {
   ...CHANGE_OPTIONS,
@@ -27,15 +26,10 @@ const summaryText = (result: AppliedRegistry, dryRun: boolean): string => {
 const applyFiles = async (
   files: readonly string[],
   options: { readonly dryRun: boolean; readonly reason: string; readonly appliedBy: string },
-  { environment, logger }: CommandIo,
+  io: CommandIo,
 ): Promise<AppliedRegistry> => {
   const document = await readRegistry(files);
-  const storage = await reachStorage(loadStorageSettings(environment), logger);
-  try {
-    return await applyRegistry(storage.database, document, options);
-  } finally {
-    await storage.stop();
-  }
+  return withDatabase(io, (database) => applyRegistry(database, document, options));
 };
 
 export const apply: Command = {

@@ -1,12 +1,12 @@
 /** `countersign keys`: the keys that sign access tokens, and the next one. */
-import { loadKeyEncryptionKey, loadStorageSettings } from '../config.ts';
+import { loadKeyEncryptionKey } from '../config.ts';
 import type { Database } from '../storage/database.ts';
-import { reachStorage } from '../storage/open-storage.ts';
 import { PUBLISHED_AFTER_SECONDS, PUBLISHED_BEFORE_SECONDS, placeKeys } from '../tokens/key-ring.ts';
 import { SIGNING_ALGORITHMS, type SigningAlgorithm } from '../tokens/signing-key.ts';
 import { changeKeys, createTokenKey, decryptStored, findTokenKeys } from '../tokens/stored-keys.ts';
 import { CHANGE_OPTIONS, CHANGE_USAGE, parseChangeNote } from './change-note.ts';
 import { type Command, type CommandIo, parseArguments, UsageError } from './command.ts';
+import { withDatabase } from './with-database.ts';
 
 const OPTIONS = {
   ...CHANGE_OPTIONS,
@@ -14,18 +14,6 @@ const OPTIONS = {
   now: { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
 } as const;
-
-const withDatabase = async <T>(
-  { environment, logger }: CommandIo,
-  work: (database: Database) => Promise<T>,
-): Promise<T> => {
-  const storage = await reachStorage(loadStorageSettings(environment), logger);
-  try {
-    return await work(storage.database);
-  } finally {
-    await storage.stop();
-  }
-};
 
 const list = async (io: CommandIo, json: boolean): Promise<void> => {
   const { keys, now } = await withDatabase(io, ({ db }) => findTokenKeys(db));

@@ -1,6 +1,5 @@
 /** `countersign policy explain`: what would be answered and why. It passes the gates of an exchange and asks policy. */
 import { readFile } from 'node:fs/promises';
-import { loadStorageSettings } from '../config.ts';
 import { checkTarget } from '../oauth/check-target.ts';
 import { readBundle } from '../policy/bundle.ts';
 import type { PolicyInput } from '../policy/decision.ts';
@@ -13,8 +12,8 @@ import { loadActiveBundle } from '../registry/policy-revisions.ts';
 import type { Registry } from '../registry/registry.ts';
 import { readRegistry } from '../registry/registry-file.ts';
 import type { Database } from '../storage/database.ts';
-import { reachStorage } from '../storage/open-storage.ts';
 import { type CommandIo, type ExitCode, parseArguments, UsageError } from './command.ts';
+import { withDatabase } from './with-database.ts';
 
 /** The revision of a registry that was read from files. */
 const UNNUMBERED = 0;
@@ -34,7 +33,7 @@ type Basis = { readonly registry: Registry; readonly bundle: Uint8Array };
 /** Registry and policy: from files where they are named, else those in force in the database. */
 const openBasis = async (
   files: { readonly registry: readonly string[]; readonly policy: string | undefined },
-  { environment, logger }: CommandIo,
+  io: CommandIo,
 ): Promise<Basis> => {
   const fromFiles = {
     registry:
@@ -43,15 +42,10 @@ const openBasis = async (
   };
   const { registry, bundle } = fromFiles;
   if (registry !== undefined && bundle !== undefined) return { registry, bundle };
-  const storage = await reachStorage(loadStorageSettings(environment), logger);
-  try {
-    return {
-      registry: registry ?? (await loadRegistry(storage.database)),
-      bundle: bundle ?? (await bundleInForce(storage.database)),
-    };
-  } finally {
-    await storage.stop();
-  }
+  return withDatabase(io, async (database) => ({
+    registry: registry ?? (await loadRegistry(database)),
+    bundle: bundle ?? (await bundleInForce(database)),
+  }));
 };
 
 const bundleInForce = async (database: Database): Promise<Uint8Array> => {

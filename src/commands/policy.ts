@@ -2,16 +2,15 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { findPackageJSON } from 'node:module';
 import { dirname, join } from 'node:path';
-import { loadStorageSettings } from '../config.ts';
 import { buildBundle, type CompiledPolicy } from '../policy/build-bundle.ts';
 import { BundleRefused, type PolicyBundle, parseCompilation, readBundle } from '../policy/bundle.ts';
 import type { PolicySource } from '../policy/policy-source.ts';
 import { testBundle } from '../policy/self-test.ts';
 import { activatePolicy } from '../registry/policy-revisions.ts';
-import { reachStorage } from '../storage/open-storage.ts';
 import { CHANGE_OPTIONS, parseChangeNote } from './change-note.ts';
 import { type Command, type CommandIo, type ExitCode, parseArguments, UsageError } from './command.ts';
 import { explainPolicy } from './policy-explain.ts';
+import { withDatabase } from './with-database.ts';
 
 const USAGE = `policy build RULES --output BUNDLE [--cases FILE] [--base BUNDLE | --wasm FILE --compilation FILE]
        countersign policy test [BUNDLE] [--json]
@@ -114,10 +113,7 @@ const test = async (args: readonly string[], { write }: CommandIo): Promise<Exit
   return wrong.length === 0 ? 0 : 1;
 };
 
-const activate = async (
-  args: readonly string[],
-  { environment, logger, write }: CommandIo,
-): Promise<ExitCode> => {
+const activate = async (args: readonly string[], io: CommandIo): Promise<ExitCode> => {
   const { values, positionals } = parseArguments(args, {
     allowPositionals: true,
     options: CHANGE_OPTIONS,
@@ -127,18 +123,15 @@ const activate = async (
   const note = parseChangeNote(values);
   const bytes = await bytesOf(file);
   const { revision } = await tested(bytes);
-  const storage = await reachStorage(loadStorageSettings(environment), logger);
-  try {
-    const { activated, previous } = await activatePolicy(storage.database, bytes, revision, note);
-    write(
-      activated
-        ? `revision ${revision} is in force; before it was ${previous ?? 'none'}\n`
-        : `revision ${revision} was in force already\n`,
-    );
-    return 0;
-  } finally {
-    await storage.stop();
-  }
+  const { activated, previous } = await withDatabase(io, (database) =>
+    activatePolicy(database, bytes, revision, note),
+  );
+  io.write(
+    activated
+      ? `revision ${revision} is in force; before it was ${previous ?? 'none'}\n`
+      : `revision ${revision} was in force already\n`,
+  );
+  return 0;
 };
 
 const ACTIONS: Readonly<Record<string, (args: readonly string[], io: CommandIo) => Promise<ExitCode>>> = {
