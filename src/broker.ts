@@ -48,8 +48,8 @@ export type Broker = {
 };
 
 /** What the APIs of a registry have their tokens signed with. */
-const algorithmsOf = ({ resources }: Registry): ReadonlySet<SigningAlgorithm> =>
-  new Set([...resources.values()].map(({ tokenSigningAlgorithm }) => tokenSigningAlgorithm));
+const algorithmsOf = ({ resources }: Registry): SigningAlgorithm[] =>
+  [...resources.values()].map(({ tokenSigningAlgorithm }) => tokenSigningAlgorithm);
 
 /** Starts a broker. Throws an error of one line that says what to do; nothing is left running then. */
 export const startBroker = async (config: Config, logger: Logger): Promise<Broker> => {
@@ -57,14 +57,6 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
   const storage = await openStorage(config.storage, logger);
   parts.defer(storage.stop);
   const { database } = storage;
-  const signingKeys = await openSigningKeys({
-    database,
-    keyEncryptionKey: config.keyEncryptionKey,
-    maxAgeSeconds: config.keyMaxAgeDays * 24 * 3_600,
-    logger,
-  });
-  parts.defer(signingKeys.stop);
-  const consoleKey = await openConsoleKey(database, config.keyEncryptionKey);
   const policy = openPolicyEngine({ logger });
   parts.defer(policy.close);
   await fillEmptyDatabase(config, database, policy);
@@ -75,14 +67,12 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
     intervalMs: FOLLOW_INTERVAL_MS,
     onRegistry: (taken) => {
       registry = taken;
-      signingKeys.need(algorithmsOf(taken));
     },
     onPolicy: async (bundle) => void (await policy.load(bundle)),
     logger,
   });
   parts.defer(follower.stop);
   await follower.catchUp();
-  await signingKeys.look();
   if (policy.revision() === null) {
     throw new Error(
       'no policy is in force: name a bundle in COUNTERSIGN_POLICY, or put one in force with "countersign policy activate"',
@@ -92,6 +82,16 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
     if (registry === undefined) throw new Error('the registry is not loaded');
     return registry;
   };
+
+  const signingKeys = await openSigningKeys({
+    database,
+    keyEncryptionKey: config.keyEncryptionKey,
+    maxAgeSeconds: config.keyMaxAgeDays * 24 * 3_600,
+    needed: () => algorithmsOf(currentRegistry()),
+    logger,
+  });
+  parts.defer(signingKeys.stop);
+  const consoleKey = await openConsoleKey(database, config.keyEncryptionKey);
 
   const metrics = createMetrics(() => countPending(database));
   const refusals = openRefusals(database, logger, {

@@ -33,8 +33,6 @@ export type SigningKeys = {
   readonly named: (kid: string) => SigningKey;
   /** The JWKS; the same array as long as nothing changes. */
   readonly published: () => readonly PublicJwk[];
-  /** Has keys made for these algorithms, from the next look on; ES256 is always there. */
-  readonly need: (algorithms: ReadonlySet<SigningAlgorithm>) => void;
   /** Looks now. */
   readonly look: () => Promise<void>;
   readonly stop: () => Promise<void>;
@@ -48,6 +46,8 @@ export type SigningKeysOptions = {
   readonly keyEncryptionKey: Buffer;
   /** Age at which a key is replaced, seconds. */
   readonly maxAgeSeconds: number;
+  /** Algorithms that APIs ask for now; a key of each that is missing is made at the next look. ES256 is always there. */
+  readonly needed: () => Iterable<SigningAlgorithm>;
   readonly logger: Logger;
 };
 
@@ -61,9 +61,9 @@ export const openSigningKeys = async ({
   database,
   keyEncryptionKey,
   maxAgeSeconds,
+  needed,
   logger,
 }: SigningKeysOptions): Promise<SigningKeys> => {
-  let needed: ReadonlySet<SigningAlgorithm> = new Set(['ES256']);
   let view: View = { held: [], now: new Date(0), at: 0 };
   let published: readonly PublicJwk[] = [];
   let stopped = false;
@@ -94,10 +94,10 @@ export const openSigningKeys = async ({
       ? null
       : ({ algorithm, takeover: 'in time', ...NOTES.aged } as const);
   };
-  const makeMissing = async (): Promise<void> => {
+  const makeMissing = async (algorithms: ReadonlySet<SigningAlgorithm>): Promise<void> => {
     await changeKeys(database, async (trx) => {
       const { keys, now } = await findTokenKeys(trx);
-      for (const algorithm of needed) {
+      for (const algorithm of algorithms) {
         const making = missing(keys, algorithm, now);
         if (making === null) continue;
         const { kid, activeFrom } = await createTokenKey(trx, keyEncryptionKey, making);
@@ -106,9 +106,10 @@ export const openSigningKeys = async ({
     });
   };
   const look = async (): Promise<void> => {
+    const algorithms = new Set<SigningAlgorithm>(['ES256', ...needed()]);
     let found = await findTokenKeys(database.db);
-    if ([...needed].some((algorithm) => missing(found.keys, algorithm, found.now) !== null)) {
-      await makeMissing();
+    if ([...algorithms].some((algorithm) => missing(found.keys, algorithm, found.now) !== null)) {
+      await makeMissing(algorithms);
       found = await findTokenKeys(database.db);
     }
     take(found.keys, found.now);
@@ -141,9 +142,6 @@ export const openSigningKeys = async ({
       return key;
     },
     published: () => published,
-    need: (algorithms) => {
-      needed = new Set<SigningAlgorithm>(['ES256', ...algorithms]);
-    },
     look,
     stop: async () => {
       stopped = true;
