@@ -2,10 +2,12 @@ import type { Migration } from 'kysely/migration';
 import * as exchange from './0001-exchange.ts';
 import * as keyRotation from './0003-key-rotation.ts';
 import * as usedProofs from './0004-used-proofs.ts';
+import * as revocations from './0005-revocations.ts';
 
 /** Every migration by its number; expand-only, so that two versions of the broker can run side by side. */
 export const migrations: Record<string, Migration> = {
   '0001-exchange': exchange,
   '0003-key-rotation': keyRotation,
   '0004-used-proofs': usedProofs,
+  '0005-revocations': revocations,
 };

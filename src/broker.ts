@@ -21,6 +21,7 @@ import { openRateLimits } from './limits/rate-limits.ts';
 import { openNonces } from './oauth/dpop-nonce.ts';
 import { metadataRoutes } from './oauth/metadata.ts';
 import { createKeyProver } from './oauth/prove-key.ts';
+import { revocationFeedRoutes } from './oauth/revocation-feed-routes.ts';
 import { openTokenRoute, withTokenRoute } from './oauth/token-route.ts';
 import { tokenUseRoutes } from './oauth/token-use-routes.ts';
 import { createMetrics } from './operations/metrics.ts';
@@ -28,6 +29,7 @@ import { type Check, operationsHandler } from './operations/operations-handler.t
 import { openPolicyEngine } from './policy/engine.ts';
 import { followRevisions } from './registry/follow.ts';
 import type { Registry } from './registry/registry.ts';
+import { openRevocationFeed } from './revocation/revocation-feed.ts';
 import { openCoordination } from './storage/coordination.ts';
 import { openStorage } from './storage/open-storage.ts';
 import { openRedis } from './storage/redis.ts';
@@ -103,6 +105,12 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
   const redis = config.redisUrl === null ? null : openRedis(config.redisUrl, logger);
   if (redis !== null) parts.defer(redis.close);
   const coordination = openCoordination({ redis });
+  const revocations = await openRevocationFeed({
+    database,
+    logger,
+    observe: metrics.observeRevocation,
+  });
+  parts.defer(revocations.stop);
   const sweeper = startSweeper(database, logger);
   parts.defer(sweeper.stop);
 
@@ -175,6 +183,7 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
     observe: metrics.observeExchange,
   });
   app.use(metadataRoutes(config.url, signingKeys.published).routes());
+  app.use(revocationFeedRoutes({ issuer: config.url, feed: revocations, signingKeys }).routes());
   app.use(
     tokenUseRoutes({
       database,
@@ -229,6 +238,9 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
     issuer: config.url,
     port: server.port,
     operationsPort: operations.port,
-    stop: () => running.disposeAsync(),
+    stop: async () => {
+      revocations.release();
+      await running.disposeAsync();
+    },
   };
 };

@@ -46,6 +46,7 @@ const COMMON = [
   'src/canonical-json.ts',
   'src/strict-json.ts',
   'src/base64url.ts',
+  'src/one-at-a-time.ts',
 ];
 
 const ALLOWED: Record<string, readonly string[]> = {
@@ -56,7 +57,8 @@ const ALLOWED: Record<string, readonly string[]> = {
   'src/audit': ['src/storage'],
   'src/storage': ['migrations', 'src/identity'],
   'src/registry': ['src/audit', 'src/storage', 'src/policy'],
-  'src/access': ['src/audit', 'src/storage', 'src/policy', 'src/registry', 'src/identity'],
+  'src/revocation': ['src/audit', 'src/storage'],
+  'src/access': ['src/audit', 'src/storage', 'src/policy', 'src/registry', 'src/revocation', 'src/identity'],
   'src/tokens': ['src/audit', 'src/storage', 'src/registry'],
   'src/limits': ['src/audit', 'src/http', 'src/identity', 'src/storage'],
   'src/operations': ['src/storage'],

@@ -4,6 +4,7 @@
  */
 import type { AuditEvent, JsonObject } from '../audit/event.ts';
 import { eventRows, eventValues } from '../audit/event.ts';
+import { logFrom } from '../revocation/revocation-log.ts';
 import type { Database, Statement } from '../storage/database.ts';
 
 /** A request, with its grant where it has one. */
@@ -56,7 +57,8 @@ const REVOKE_GRANTS: Statement = {
   returning id, request_id
 ), revoked as (
   update tokens t set state = 'REVOKED' from ended where t.grant_id = ended.id and t.state <> 'REVOKED'
-), ${TELL} select request_id from ended`,
+  returning 'token' as kind, t.jti as subject, t.expires_at as until
+), ${logFrom('revoked')}, ${TELL} select request_id from ended`,
 };
 
 const end = async (

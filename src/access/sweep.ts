@@ -1,6 +1,7 @@
 /** Ends what nobody asks about any more. Correctness never waits for it: every read compares times itself. */
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
+import { forgetRevocations } from '../revocation/revocation-log.ts';
 import type { Database } from '../storage/database.ts';
 import { expireGrants, expireRequests, lapseGrants } from './end.ts';
 import { forgetProofs } from './used-proofs.ts';
@@ -34,9 +35,10 @@ const findDue = async (database: Database): Promise<Due[]> => {
 
 const ENDERS = { request: expireRequests, expired: expireGrants, lapsed: lapseGrants } as const;
 
-/** Ends everything that is due now, and forgets used proofs. Returns how many rows this call moved. */
+/** Ends everything that is due now, and forgets used proofs and old revocations. Returns how many rows this call moved. */
 export const sweep = async (database: Database): Promise<number> => {
   await forgetProofs(database.db);
+  await forgetRevocations(database);
   const due = await findDue(database);
   let moved = 0;
   for (const kind of ['request', 'expired', 'lapsed'] as const) {

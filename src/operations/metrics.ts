@@ -3,6 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { ASSERTION_REASONS } from '../reasons/assertion.ts';
 
 const EXCHANGE_BUCKETS = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2];
+const PROPAGATION_BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const DECISION_BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1];
 
 export type Metrics = {
@@ -15,6 +16,8 @@ export type Metrics = {
   /** One request refused because a limit was reached: which. */
   readonly countRateLimited: (limit: string) => void;
   readonly countTokenUses: (outcome: 'allowed' | 'refused', count: number) => void;
+  /** One revocation taken over by this replica: seconds after it was written. */
+  readonly observeRevocation: (seconds: number) => void;
   /** The exposition format, and its content type. */
   readonly expose: () => Promise<{ readonly type: string; readonly text: string }>;
 };
@@ -62,6 +65,12 @@ export const createMetrics = (countPending: () => Promise<number>): Metrics => {
     labelNames: ['outcome'],
     registers,
   });
+  const propagation = new Histogram({
+    name: 'countersign_revocation_propagation_seconds',
+    help: 'Time from a revocation to this replica telling the APIs that follow it.',
+    buckets: PROPAGATION_BUCKETS,
+    registers,
+  });
   const rateLimited = new Counter({
     name: 'countersign_rate_limited_total',
     help: 'Requests refused because a rate limit was reached, by limit.',
@@ -90,6 +99,7 @@ export const createMetrics = (countPending: () => Promise<number>): Metrics => {
     },
     countRateLimited: (limit) => rateLimited.inc({ limit }),
     countTokenUses: (outcome, count) => uses.inc({ outcome }, count),
+    observeRevocation: (seconds) => propagation.observe(Math.max(0, seconds)),
     expose: async () => ({ type: registry.contentType, text: await registry.metrics() }),
   };
 };

@@ -4,6 +4,7 @@
  * next look; an exchange decided on it commits nothing, because its statement compares the revisions.
  */
 import type { Logger } from 'pino';
+import { oneAtATime } from '../one-at-a-time.ts';
 import type { Database, Statement } from '../storage/database.ts';
 import { loadRegistry } from './load-registry.ts';
 import { loadActiveBundle } from './policy-revisions.ts';
@@ -30,24 +31,6 @@ type Following = {
   /** Takes a policy bundle over; never called as long as none was ever activated. */
   readonly onPolicy: (bundle: Uint8Array, revision: string) => void | Promise<void>;
   readonly logger: Logger;
-};
-
-/** One look at a time; whoever asks during one shares the next. */
-const oneAtATime = (look: () => Promise<void>): (() => Promise<void>) => {
-  let running: Promise<void> | null = null;
-  let next: Promise<void> | null = null;
-  const start = (): Promise<void> => {
-    next = null;
-    running = look().finally(() => {
-      running = null;
-    });
-    return running;
-  };
-  return () => {
-    if (running === null) return start();
-    next ??= running.then(start, start);
-    return next;
-  };
 };
 
 /** Starts following; the first look is under way when this returns, and `catchUp` waits for one. */

@@ -13,6 +13,9 @@ export type RequestState = 'pending' | 'approved' | 'denied' | 'expired' | 'canc
 export type GrantState = 'offered' | 'active' | 'ended';
 export type GrantEnd = 'expired' | 'revoked' | 'lapsed';
 export type TokenState = 'ACTIVE' | 'ROTATED' | 'REVOKED';
+/** What a block closes, or what is taken back whole. */
+export type BlockKind = 'agent' | 'audience' | 'environment' | 'global';
+export type RevocationKind = BlockKind | 'token';
 
 export type Tables = {
   registry_revisions: {
@@ -32,6 +35,8 @@ export type Tables = {
     singleton: Generated<boolean>;
     registry_revision: Generated<number>;
     policy_revision: string | null;
+    blocks_revision: Generated<number>;
+    not_before: Date | null;
   };
   agents: {
     id: string;
@@ -41,6 +46,8 @@ export type Tables = {
     enabled: boolean;
     definition: Json;
     revision: number;
+    blocks_revision: Generated<number>;
+    not_before: Date | null;
   };
   resources: {
     audience: string;
@@ -110,6 +117,7 @@ export type Tables = {
     approved_until: Date;
     current_jti: string | null;
     ended_at: Date | null;
+    ended_by: 'operator' | 'agent' | 'block' | null;
   };
   tokens: {
     jti: string;
@@ -119,6 +127,33 @@ export type Tables = {
     issued_at: Date;
     expires_at: Date;
     successor_jti: string | null;
+  };
+  revocation_head: {
+    singleton: Generated<boolean>;
+    position: Generated<number>;
+    mark: Generated<string>;
+  };
+  revocations: {
+    position: number;
+    mark: string;
+    kind: RevocationKind;
+    subject: string;
+    until: Date;
+    recorded_at: Generated<Date>;
+  };
+  blocks: {
+    id: string;
+    kind: BlockKind;
+    subject: string;
+    lasting: boolean;
+    reason: string;
+    set_by: string;
+    set_at: Generated<Date>;
+    revision: number;
+    swept_at: Date | null;
+    lifted_at: Date | null;
+    lifted_by: string | null;
+    lifted_reason: string | null;
   };
   used_proofs: {
     digest: string;

@@ -1,5 +1,6 @@
 /** The RFC 9068 access token: rendered from what the database holds, so it can be rendered again, the same. */
 import type { AuthorizationDetails, Environment } from '../registry/registry.ts';
+import { signJws } from './sign-jws.ts';
 import type { SigningKey } from './signing-key.ts';
 
 export type AccessTokenClaims = {
@@ -19,13 +20,11 @@ export type AccessTokenClaims = {
   readonly proofKey: string | null;
 };
 
-const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 const seconds = (time: Date): number => Math.floor(time.getTime() / 1000);
 
 /** Signs the access token as a compact JWS, `typ: at+jwt` (RFC 9068 section 2). */
-export const signAccessToken = (key: SigningKey, claims: AccessTokenClaims): string => {
-  const header = encode({ typ: 'at+jwt', alg: key.algorithm, kid: key.kid });
-  const payload = encode({
+export const signAccessToken = (key: SigningKey, claims: AccessTokenClaims): string =>
+  signJws(key, 'at+jwt', {
     iss: claims.issuer,
     sub: claims.agentId,
     client_id: claims.agentId,
@@ -39,6 +38,3 @@ export const signAccessToken = (key: SigningKey, claims: AccessTokenClaims): str
     ...(claims.authorizationDetails.length > 0 && { authorization_details: claims.authorizationDetails }),
     ...(claims.proofKey !== null && { cnf: { jkt: claims.proofKey } }),
   });
-  const signed = `${header}.${payload}`;
-  return `${signed}.${key.sign(signed).toString('base64url')}`;
-};

@@ -1,0 +1,56 @@
+/**
+ * `GET /revocations`: what APIs must refuse although it is signed and unexpired, as public as a CRL and signed like a
+ * token. It tells no reasons and no names. An answer is as fresh as its `iat`; a reader whose `cursor` is the newest is
+ * held until there is something new.
+ */
+import Router from '@koa/router';
+import { preferredWaitSeconds } from '../http/preferred-wait.ts';
+import type { RevocationAnswer, RevocationFeed } from '../revocation/revocation-feed.ts';
+import { signJws } from '../tokens/sign-jws.ts';
+import type { SigningKeys } from '../tokens/signing-keys.ts';
+
+/** How long a reader is held that prefers nothing. */
+const WAIT_SECONDS = 10;
+
+export type RevocationFeedParts = {
+  readonly issuer: string;
+  readonly feed: Pick<RevocationFeed, 'read'>;
+  readonly signingKeys: Pick<SigningKeys, 'active'>;
+};
+
+/** Signs each answer once, however many readers of one place are woken by it. */
+const createSigner = ({ issuer, signingKeys }: RevocationFeedParts) => {
+  let signed = new Map<string, string>();
+  let moment = '';
+  return (after: string | null, { now, ...delta }: RevocationAnswer): string => {
+    const iat = Math.floor(now.getTime() / 1_000);
+    const key = signingKeys.active('ES256');
+    const current = `${delta.cursor} ${iat} ${key.kid}`;
+    if (current !== moment) signed = new Map();
+    moment = current;
+    const place = delta.complete ? '' : (after ?? '');
+    const known = signed.get(place);
+    if (known !== undefined) return known;
+    const jws = signJws(key, 'revocations+jwt', { iss: issuer, iat, ...delta });
+    signed.set(place, jws);
+    return jws;
+  };
+};
+
+export const revocationFeedRoutes = (parts: RevocationFeedParts): Router => {
+  const router = new Router();
+  const sign = createSigner(parts);
+  router.get('/revocations', async (context) => {
+    context.set('Cache-Control', 'no-store');
+    const { after: query } = context.query;
+    const after = typeof query === 'string' ? query : null;
+    const gone = new AbortController();
+    context.res.once('close', () => gone.abort());
+    const waitMs = (preferredWaitSeconds(context.get('prefer')) ?? WAIT_SECONDS) * 1_000;
+    const answer = await parts.feed.read(after, { waitMs, signal: gone.signal });
+    context.status = 200;
+    context.type = 'application/jwt';
+    context.body = sign(after, answer);
+  });
+  return router;
+};
