@@ -4,6 +4,7 @@
  */
 import Koa from 'koa';
 import type { Logger } from 'pino';
+import { openDecisionWaits } from './access/await-decisions.ts';
 import { countPending } from './access/count-pending.ts';
 import { accessRequests } from './access/requests.ts';
 import { startSweeper } from './access/sweep.ts';
@@ -26,6 +27,7 @@ import { openTokenRoute, withTokenRoute } from './oauth/token-route.ts';
 import { tokenUseRoutes } from './oauth/token-use-routes.ts';
 import { createMetrics } from './operations/metrics.ts';
 import { type Check, operationsHandler } from './operations/operations-handler.ts';
+import { readinessChecks } from './operations/readiness.ts';
 import { openPolicyEngine } from './policy/engine.ts';
 import { followRevisions } from './registry/follow.ts';
 import type { Registry } from './registry/registry.ts';
@@ -159,6 +161,7 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
   const app = openApp(door);
   const nonces =
     config.dpopNonceSeconds === null ? null : openNonces(config.keyEncryptionKey, config.dpopNonceSeconds);
+  const decisionWaits = openDecisionWaits({ database, logger });
   const tokenRoute = openTokenRoute({
     issuer: config.url,
     consoleUrl: config.consoleUrl,
@@ -172,6 +175,7 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
       refusals,
       limits,
       pace: coordination.pace,
+      decisionWaits,
       catchUp: follower.catchUp,
       signingKeys,
       proveKey: createKeyProver({ issuer: config.url, nonces, clock: systemClock }),
@@ -198,17 +202,12 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
   const consoleApp = config.consoleListen === null ? app : openApp(openDoor(config.consoleUrl));
   consoleApp.use(consolePages);
 
-  const checks = async (): Promise<Check[]> => [
-    {
-      name: 'database',
-      problem: await database.query({ name: 'ping', text: 'select 1' }, []).then(
-        () => null,
-        () => 'the database does not answer',
-      ),
-    },
-    { name: 'policy', problem: policy.revision() === null ? 'no policy is loaded' : null },
-    { name: 'registry', problem: registry === undefined ? 'no registry is loaded' : null },
-  ];
+  const checks = (): Promise<Check[]> =>
+    readinessChecks({
+      database,
+      policyRevision: policy.revision,
+      hasRegistry: () => registry !== undefined,
+    });
   const operations = await listen({
     ...config.operationsListen,
     setting: 'COUNTERSIGN_OPERATIONS_LISTEN',
@@ -232,6 +231,8 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
     logger,
   });
   parts.defer(server.close);
+  // Who waits is answered before the server waits for whoever is not.
+  parts.defer(decisionWaits.stop);
 
   const running = parts.move();
   return {

@@ -1,4 +1,5 @@
 /** What an exchange is made of, wired in `src/broker.ts`. */
+import type { DecisionWaits } from '../access/await-decisions.ts';
 import type { RequestKey } from '../access/find-request.ts';
 import type { Requests } from '../access/requests.ts';
 import type { Refusals } from '../audit/refusals.ts';
@@ -15,6 +16,8 @@ import type { SigningKeys } from '../tokens/signing-keys.ts';
 import type { Allowance } from './allowance.ts';
 import type { Target } from './check-target.ts';
 import type { ExchangeRequest } from './exchange-request.ts';
+import type { Pending } from './outcome.ts';
+import type { PreferredWait } from './preferred-wait.ts';
 import type { ProveKey, ProvenKey } from './prove-key.ts';
 
 export type ExchangeParts = {
@@ -27,6 +30,7 @@ export type ExchangeParts = {
   readonly refusals: Refusals;
   readonly limits: RateLimits;
   readonly pace: Coordination['pace'];
+  readonly decisionWaits: DecisionWaits;
   /** Loads the revisions that are in force now; called when a read or a write found others. */
   readonly catchUp: () => Promise<void>;
   readonly signingKeys: Pick<SigningKeys, 'active'>;
@@ -46,6 +50,8 @@ export type ExchangeCall = {
   /** The client's address, for the trail of rejected strangers. */
   readonly address: string;
   readonly traceId: string;
+  /** Null: the client wants its answer at once. */
+  readonly wait: PreferredWait | null;
 };
 
 /** What one attempt knows once the target is checked. */
@@ -55,6 +61,10 @@ export type Exchange = {
   readonly target: Target;
   /** The key that the caller proved to hold, with the proof; null for a bearer. */
   readonly proven: ProvenKey | null;
+  /** Whether the client would rather wait than be told to come again. */
+  readonly mayWait: boolean;
+  /** What was answered before the wait for a decision that this attempt comes after; null: none was held. */
+  readonly held: Pending | null;
   /** By what its access request is found. */
   readonly key: RequestKey;
   /** The bundle in force when the attempt began. */

@@ -123,6 +123,7 @@ const open = async (parts: ExchangeParts, exchange: Exchange, found: Found): Pro
     return {
       kind: 'pending',
       requestId,
+      agentId: caller.agent.id,
       intervalSeconds: pace.intervalSeconds,
       expiresInSeconds: Math.floor((opened.expiresAt.getTime() - found.now.getTime()) / 1000),
       early: false,

@@ -25,6 +25,7 @@ export type Issued = {
 export type Pending = {
   readonly kind: 'pending';
   readonly requestId: string;
+  readonly agentId: string;
   /** Seconds to wait before the next repeat. */
   readonly intervalSeconds: number;
   /** Seconds until the request expires. */

@@ -9,8 +9,8 @@ import type { Checked } from './exchange-request.ts';
 export type ProvenKey = {
   /** RFC 7638 thumbprint: what the request and its tokens are bound to. */
   readonly thumbprint: string;
-  /** Names the proof, by its key and its `jti`: it is good once. */
-  readonly proofDigest: string;
+  /** Names the proof, by its key and its `jti`: it is good once. Null once this exchange has used it. */
+  readonly proofDigest: string | null;
 };
 
 /** Null where no proof was sent. `proofs`: the value of each `DPoP` header. */

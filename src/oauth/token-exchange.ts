@@ -4,19 +4,19 @@
  * a lost race or a moved revision writes nothing and the steps run again on what is true now. Nothing is signed here:
  * a token leaves (`answer.ts`) only after its rows and events are committed.
  */
-import { expireRequests } from '../access/end.ts';
-import type { Found, FoundRequest } from '../access/find-request.ts';
+import type { Found } from '../access/find-request.ts';
 import { requestDigest } from '../access/request-digest.ts';
-import { isReplay, spendProof } from '../access/used-proofs.ts';
+import { isReplay } from '../access/used-proofs.ts';
 import type { VerifiedWorkload } from '../identity/verified-workload.ts';
 import { type Allowance, openAllowance } from './allowance.ts';
+import { answerPending } from './answer-pending.ts';
 import { checkTarget } from './check-target.ts';
 import { deliver } from './deliver.ts';
 import type { Exchange, ExchangeCall, ExchangeParts } from './exchange-parts.ts';
 import { type Checked, type ExchangeRequest, parseExchangeRequest } from './exchange-request.ts';
 import { mapAgent, refuseCaller, verifyCaller } from './identify-agent.ts';
 import { denied, openUnlessDenied } from './open.ts';
-import type { Outcome } from './outcome.ts';
+import type { Outcome, Pending, Refused, Throttled } from './outcome.ts';
 import type { ProvenKey } from './prove-key.ts';
 import { refuseMalformed, refuseRepeat } from './tell-refusal.ts';
 
@@ -28,16 +28,54 @@ export class ExchangeUnavailable extends Error {
   readonly retryAfterSeconds = 1;
 }
 
-/** Answers one exchange. Throws when a dependency that must hold does not (503): then nothing was issued. */
+/**
+ * Answers one exchange. Throws when a dependency that must hold does not (503): then nothing was issued.
+ *
+ * A client that would rather wait for a decision (`Prefer: wait`) is held after its pending answer is known. What was
+ * true before means nothing after: the assertion, the agent, the target and policy are gone through again, as in a
+ * repeat that names the request it waited for.
+ */
 export const exchange = async (parts: ExchangeParts, call: ExchangeCall): Promise<Outcome> => {
   const parsed = parseExchangeRequest(call.form, call.authorization);
   if (parsed.reason !== undefined) return refuseMalformed(parts, call, parsed.reason);
-  const workload = await verifyCaller(parts, call, parsed.value);
+  const request = parsed.value;
+  const caller = await identifyCaller(parts, call, request);
+  if ('kind' in caller) return caller;
+  const asking = { request, ...caller, proven: parts.proveKey(call.proofs), held: null };
+  const outcome = await answer(parts, call, asking);
+  if (outcome.kind !== 'pending' || outcome.early || call.wait === null) return outcome;
+  const { requestId } = outcome;
+  const wait = parts.decisionWaits.hold({ ...call.wait, requestId, agentId: outcome.agentId });
+  if (wait === null || (await call.wait.pause(wait)) === 'gone') return outcome;
+
+  const callerNow = await identifyCaller(parts, call, request);
+  if ('kind' in callerNow) return callerNow;
+  return answer(parts, call, {
+    request: { ...request, requestId: { kind: 'broker', value: requestId } },
+    ...callerNow,
+    proven: used(asking.proven),
+    held: outcome,
+  });
+};
+
+/** The workload that the assertion proves now, and what it may still take from its limits. */
+const identifyCaller = async (
+  parts: ExchangeParts,
+  call: ExchangeCall,
+  request: ExchangeRequest,
+): Promise<Pick<Asking, 'workload' | 'allowance'> | Refused | Throttled> => {
+  const workload = await verifyCaller(parts, call, request);
   if ('kind' in workload) return workload;
   const allowance = openAllowance(parts, workload, call);
-  const exhausted = allowance.look();
-  if (exhausted !== null) return exhausted;
-  const asking = { request: parsed.value, workload, allowance, proven: parts.proveKey(call.proofs) };
+  return allowance.look() ?? { workload, allowance };
+};
+
+/** A proof is good once, and the pending answer took it: its key stays proven for the rest of this exchange. */
+const used = (proven: Asking['proven']): Asking['proven'] =>
+  proven.value ? { value: { ...proven.value, proofDigest: null } } : proven;
+
+/** Attempts until one is not overtaken. */
+const answer = async (parts: ExchangeParts, call: ExchangeCall, asking: Asking): Promise<Outcome> => {
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
     const outcome = await attemptExchange(parts, call, asking);
     if (outcome !== null) return outcome;
@@ -61,6 +99,7 @@ type Asking = {
   readonly workload: VerifiedWorkload;
   readonly allowance: Allowance;
   readonly proven: Checked<ProvenKey | null>;
+  readonly held: Pending | null;
 };
 
 const attemptExchange = async (
@@ -68,7 +107,7 @@ const attemptExchange = async (
   call: ExchangeCall,
   asking: Asking,
 ): Promise<Outcome | null> => {
-  const { request, workload, allowance, proven } = asking;
+  const { request, workload, allowance, proven, held } = asking;
   const registry = parts.registry();
   const policyRevision = parts.policy.revision();
   if (policyRevision === null) return null;
@@ -88,7 +127,16 @@ const attemptExchange = async (
   const over = await allowance.take();
   if (over !== null) return over;
   if (found.registryRevision !== registry.revision || found.policyRevision !== policyRevision) return null;
-  const exchange = { request, caller, proven: proven.value, target: target.value, key, policyRevision };
+  const exchange = {
+    request,
+    caller,
+    proven: proven.value,
+    target: target.value,
+    mayWait: call.wait !== null,
+    held,
+    key,
+    policyRevision,
+  };
   try {
     return await answerFound(parts, exchange, found);
   } catch (error) {
@@ -136,32 +184,4 @@ const answerFound = async (
     case 'permitted':
       return deliver(parts, exchange, found, request);
   }
-};
-
-const answerPending = async (
-  parts: ExchangeParts,
-  exchange: Exchange,
-  found: Found,
-  request: FoundRequest,
-): Promise<Outcome | null> => {
-  const leftMs = request.expiresAt.getTime() - found.now.getTime();
-  if (leftMs <= 0) {
-    const ending = { requestId: request.id, agentId: exchange.caller.agent.id, grantId: null };
-    await expireRequests(parts.database, [ending]);
-    return null;
-  }
-  const { allowance, workload } = exchange.caller;
-  const over = await allowance.takePoll();
-  if (over !== null) return over;
-  const pace = await parts.pace(`${request.id} ${workload.assertionId}`, false);
-  // Where nothing else is written a proof costs a write of its own, so only a repeat that keeps the pace is worth one.
-  if (exchange.proven !== null && !pace.early) await spendProof(parts.database, exchange.proven.proofDigest);
-  if (!pace.early) allowance.giveBack();
-  return {
-    kind: 'pending',
-    requestId: request.id,
-    intervalSeconds: pace.intervalSeconds,
-    expiresInSeconds: Math.ceil(leftMs / 1000),
-    early: pace.early,
-  };
 };

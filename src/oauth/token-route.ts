@@ -10,6 +10,7 @@ import { type AnswerParts, answerOf } from './answer.ts';
 import type { Nonces } from './dpop-nonce.ts';
 import type { ExchangeCall, ExchangeParts } from './exchange-parts.ts';
 import type { Outcome } from './outcome.ts';
+import { openPreferredWait } from './preferred-wait.ts';
 import { createTokenEndpoint } from './token-endpoint.ts';
 import { exchange } from './token-exchange.ts';
 
@@ -18,7 +19,7 @@ export type TokenRouteOptions = AnswerParts & {
   /** Handed out with answers to proofs, null where none are demanded. */
   readonly nonces: Nonces | null;
   readonly logger: Logger;
-  /** Observes each exchange: its outcome and its duration in seconds. */
+  /** Observes each exchange: its outcome and its duration in seconds, without what it waited for people. */
   readonly observe: (outcome: string, seconds: number) => void;
 };
 
@@ -75,7 +76,9 @@ export const openTokenRoute = (options: TokenRouteOptions): TokenRoute => {
           error_description: 'nothing was issued; try the same request again',
         };
       } finally {
-        options.observe(label, (performance.now() - started) / 1000);
+        const waitedMs = call.wait?.waitedMs() ?? null;
+        if (waitedMs !== null) context.set('Preference-Applied', 'wait');
+        options.observe(label, (performance.now() - started - (waitedMs ?? 0)) / 1000);
       }
     },
   });
@@ -97,14 +100,17 @@ export const openTokenRoute = (options: TokenRouteOptions): TokenRoute => {
       return refuse(response, form.status, form.error, form.description);
     }
     const { authorization, dpop, traceparent } = request.headers;
-    calls.set(request, {
+    const call = {
       form,
       authorization,
       proofs: dpop === undefined ? [] : (request.headersDistinct.dpop ?? []),
       address,
       traceId: traceIdOf(String(traceparent ?? '')),
+    };
+    const handled = await exchanges((pause) => {
+      calls.set(request, { ...call, wait: openPreferredWait(request, response, pause) });
+      return endpoint.handle(request, response, form);
     });
-    const handled = await exchanges(() => endpoint.handle(request, response, form));
     if (handled) return;
     options.observe('shed', 0);
     response.setHeader('Retry-After', SHED_RETRY_SECONDS);

@@ -20,7 +20,7 @@ export type Coordination = {
 };
 
 /** RFC 8628 section 3.2: the interval when nothing else is said; section 3.5: what an early repeat adds. */
-const INTERVAL_SECONDS = 5;
+export const INTERVAL_SECONDS = 5;
 const INTERVAL_STEP_SECONDS = 5;
 const INTERVAL_MAX_SECONDS = 60;
 /** Clients that try HTTP Basic first repeat at once in the form; that first repeat is none. */

@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { FIND_SETTLED } from '../../src/access/await-decisions.ts';
 import { FIND } from '../../src/access/find-request.ts';
 import {
   MINT_BOUND_TOKEN,
@@ -33,13 +34,19 @@ const planOf = async (text: string): Promise<string> => {
 };
 
 describe('in a database that is empty and was never analyzed', () => {
-  it.each([FIND, OPEN, OPEN_PROVEN, MINT_TOKEN, MINT_BOUND_TOKEN, REDELIVER_TOKEN, REDELIVER_BOUND_TOKEN])(
-    '$name looks every row up by its key',
-    async ({ text }) => {
-      const scanned = [...(await planOf(text)).matchAll(/Seq Scan on (\w+)/g)].map(([, table]) => table);
-      expect(new Set([...scanned, 'in_force'])).toEqual(new Set(['in_force']));
-    },
-  );
+  it.each([
+    FIND,
+    FIND_SETTLED,
+    OPEN,
+    OPEN_PROVEN,
+    MINT_TOKEN,
+    MINT_BOUND_TOKEN,
+    REDELIVER_TOKEN,
+    REDELIVER_BOUND_TOKEN,
+  ])('$name looks every row up by its key', async ({ text }) => {
+    const scanned = [...(await planOf(text)).matchAll(/Seq Scan on (\w+)/g)].map(([, table]) => table);
+    expect(new Set([...scanned, 'in_force'])).toEqual(new Set(['in_force']));
+  });
 });
 
 it('plans the statements of an exchange once, and those of the pages for each question', async () => {

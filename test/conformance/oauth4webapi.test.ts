@@ -1,5 +1,6 @@
 /** oauth4webapi, strict and without knowledge of Countersign: as an agent, and as an API that verifies tokens. */
 import { createRemoteJWKSet, jwtVerify } from 'jose';
+import { sql } from 'kysely';
 import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ALL_APIS } from '../../lab/apis/all-apis.ts';
@@ -7,6 +8,7 @@ import { startApi } from '../../lab/apis/start-api.ts';
 import type { WebServer } from '../../lab/web-server.ts';
 import { freePort } from '../../src/storage/free-port.ts';
 import { JWT_TYPE, startWorld, type TestWorld, TOKEN_EXCHANGE } from '../support/broker.ts';
+import { until } from '../support/fact.ts';
 
 const LOOPBACK = { [oauth.allowInsecureRequests]: true } as const;
 
@@ -52,6 +54,7 @@ const exchange = async (
   server: oauth.AuthorizationServer,
   agent: string,
   parameters: Record<string, string>,
+  headers: Record<string, string> = {},
 ): Promise<oauth.TokenEndpointResponse> => {
   const client = { client_id: agent };
   const response = await oauth.genericTokenEndpointRequest(
@@ -60,7 +63,7 @@ const exchange = async (
     oauth.None(),
     TOKEN_EXCHANGE,
     { subject_token: await world.assertion(agent), subject_token_type: JWT_TYPE, ...parameters },
-    LOOPBACK,
+    { ...LOOPBACK, headers },
   );
   return oauth.processGenericTokenEndpointResponse(server, client, response);
 };
@@ -90,6 +93,21 @@ describe('oauth4webapi as an agent', () => {
     expect(pending).toMatchObject({ error: 'authorization_pending', status: 400 });
     await world.vote(String(pending.cause.request_id), 'approve');
     expect((await exchange(server, 'reporting-agent', wanted)).scope).toBe('payroll.export');
+  });
+
+  it('gets the token from one call that waits for the decision (RFC 7240)', async () => {
+    const server = await discover();
+    const wanted = { audience: 'api://operations.prod', scope: 'release.deploy' };
+    const waiting = exchange(server, 'ops-agent', wanted, { prefer: 'wait=30' });
+    const requestId = await until(async () => {
+      const { rows } = await sql<{ id: string }>`
+        select id from access_requests where agent_id = 'ops-agent' and state = 'pending'`.execute(
+        world.database.db,
+      );
+      return rows[0]?.id;
+    });
+    await world.vote(requestId, 'approve');
+    expect(await waiting).toMatchObject({ scope: 'release.deploy', request_id: requestId });
   });
 
   it.each([

@@ -1,10 +1,7 @@
 /** An agent that is disabled stops at once, on every replica, whatever it had before (T50). */
-import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { parse, stringify } from 'yaml';
-import { applyRegistry } from '../../src/registry/apply.ts';
-import { parseRegistry } from '../../src/registry/registry-file.ts';
 import { startWorld, type TestWorld } from '../support/broker.ts';
+import { changeAgent } from '../support/change-registry.ts';
 import { checkPromises } from '../support/promises.ts';
 
 let world: TestWorld;
@@ -13,14 +10,6 @@ beforeAll(async () => {
   world = await startWorld({ brokers: 2 });
 });
 afterAll(() => world.stop());
-
-const disable = async (agent: string): Promise<void> => {
-  const [file = ''] = (world.settings.COUNTERSIGN_REGISTRY ?? '').split(',');
-  const registry = parse(await readFile(file, 'utf8'));
-  for (const entry of registry.agents) if (entry.id === agent) entry.enabled = false;
-  const document = parseRegistry([{ name: 'registry.yaml', text: stringify(registry) }]);
-  await applyRegistry(world.database, document, { reason: 'it misbehaves', appliedBy: 'test' });
-};
 
 it('gets nothing for what was approved or waits, with an assertion that is still good', async () => {
   const subject_token = await world.assertion('reporting-agent');
@@ -31,7 +20,7 @@ it('gets nothing for what was approved or waits, with an assertion that is still
   await world.vote(approved, 'approve');
   expect((await ask('approved', 0)).status).toBe(200);
   expect((await ask('waits', 0)).body.error).toBe('authorization_pending');
-  await disable('reporting-agent');
+  await changeAgent(world, 'reporting-agent', { enabled: false });
   for (const broker of [0, 1]) {
     for (const request_id of ['approved', 'waits', 'new']) {
       const { status, body } = await ask(request_id, broker);

@@ -26,4 +26,22 @@ describe('work under way', () => {
     await expect(take(() => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
     expect(await take(async () => undefined)).toBe(true);
   });
+
+  it('leaves its room to others while it pauses, and comes back to it whatever they do', async () => {
+    const take = openSlots(1);
+    const decided = Promise.withResolvers<string>();
+    const other = Promise.withResolvers<void>();
+    let heard: string | undefined;
+    const first = take(async (pause) => {
+      heard = await pause(decided.promise);
+    });
+    const second = take(() => other.promise);
+    expect(await take(async () => undefined)).toBe(false);
+    decided.resolve('approved');
+    expect(await first).toBe(true);
+    expect(heard).toBe('approved');
+    other.resolve();
+    expect(await second).toBe(true);
+    expect(await take(async () => undefined)).toBe(true);
+  });
 });
