@@ -3,9 +3,10 @@
  * what is under way be answered. TLS is the business of the proxy in front.
  */
 import { once } from 'node:events';
-import { createServer, type RequestListener, type ServerResponse } from 'node:http';
+import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
+import { watchConnections } from './connections.ts';
 
 const LIMITS = {
   headersTimeout: 5_000,
@@ -47,14 +48,13 @@ const explain = (error: unknown, { host, port, setting }: ListenOptions): Error 
 
 /** Starts listening. Throws an error that says what to do when the address cannot be had. */
 export const listen = async (options: ListenOptions): Promise<Listening> => {
-  const underWay = new Set<ServerResponse>();
   let closing = false;
   const server = createServer(LIMITS, (request, response) => {
-    underWay.add(response);
-    response.once('close', () => underWay.delete(response));
+    if (!connections.begin(response)) return;
     if (closing) response.setHeader('Connection', 'close');
     options.handler(request, response);
   });
+  const connections = watchConnections(server);
   server.maxConnections = MAX_CONNECTIONS;
   server.maxRequestsPerSocket = MAX_REQUESTS_PER_SOCKET;
   try {
@@ -69,7 +69,7 @@ export const listen = async (options: ListenOptions): Promise<Listening> => {
     closing = true;
     const closed = once(server, 'close');
     server.close();
-    for (const response of underWay) {
+    for (const response of connections.underWay()) {
       if (!response.headersSent) response.setHeader('Connection', 'close');
     }
     const impatience = setTimeout(() => server.closeAllConnections(), DRAIN_MS);

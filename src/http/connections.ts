@@ -1,0 +1,69 @@
+/**
+ * What each connection of a server still owes. Node limits how long a request may take to arrive, not how long an answer
+ * may take to leave, and reads on when many requests come ahead of their answers: without limits of ours a client that
+ * never reads keeps its connection, and everything that was answered on it, for ever.
+ *
+ * The time counts bytes that wait to be taken, not the answer: one that is held back by us has none and may take as long
+ * as it needs, and so may those behind it.
+ */
+import type { Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+
+/** One answer must be taken within this; the largest of ours, a style sheet, then needs 10 KB a second. */
+const TAKE_MAX_MS = 10_000;
+const CHECK_INTERVAL_MS = 1_000;
+/** Requests that may be under way on one connection. Browsers and proxies wait for each answer. */
+const AHEAD_MAX = 16;
+
+type Connection = { readonly answers: Set<ServerResponse>; unsentSince: number | null };
+
+export type Connections = {
+  /** Counts a request until it is answered. False: its connection had too many under way and is cut. */
+  readonly begin: (response: ServerResponse) => boolean;
+  /** The answers that are owed now. */
+  readonly underWay: () => ServerResponse[];
+};
+
+/** Resets rather than ends: what the kernel still holds for somebody who does not read is freed with it. */
+const cut = (socket: Socket): void => void socket.resetAndDestroy();
+
+/** Watches the connections of a server, from before it listens until it is closed. */
+export const watchConnections = (server: Server): Connections => {
+  const connections = new Map<Socket, Connection>();
+
+  const cutWhoDoesNotRead = (): void => {
+    const now = performance.now();
+    for (const [socket, connection] of connections) {
+      if (socket.writableLength === 0) connection.unsentSince = null;
+      else connection.unsentSince ??= now;
+      if (connection.unsentSince !== null && now - connection.unsentSince > TAKE_MAX_MS) cut(socket);
+    }
+  };
+  const checking = setInterval(cutWhoDoesNotRead, CHECK_INTERVAL_MS).unref();
+
+  server.once('close', () => clearInterval(checking));
+  server.on('connection', (socket: Socket) => {
+    connections.set(socket, { answers: new Set(), unsentSince: null });
+    socket.once('close', () => connections.delete(socket));
+  });
+
+  return {
+    begin: (response) => {
+      const { socket } = response.req;
+      const connection = connections.get(socket);
+      // Further requests of one that was cut may have been read before.
+      if (connection === undefined || socket.destroyed) return false;
+      if (connection.answers.size === AHEAD_MAX) {
+        cut(socket);
+        return false;
+      }
+      connection.answers.add(response);
+      response.once('finish', () => {
+        connection.answers.delete(response);
+        connection.unsentSince = null;
+      });
+      return true;
+    },
+    underWay: () => [...connections.values()].flatMap(({ answers }) => [...answers]),
+  };
+};
