@@ -3,6 +3,7 @@ import * as exchange from './0001-exchange.ts';
 import * as keyRotation from './0003-key-rotation.ts';
 import * as usedProofs from './0004-used-proofs.ts';
 import * as revocations from './0005-revocations.ts';
+import * as votes from './0006-votes.ts';
 
 /** Every migration by its number; expand-only, so that two versions of the broker can run side by side. */
 export const migrations: Record<string, Migration> = {
@@ -10,4 +11,5 @@ export const migrations: Record<string, Migration> = {
   '0003-key-rotation': keyRotation,
   '0004-used-proofs': usedProofs,
   '0005-revocations': revocations,
+  '0006-votes': votes,
 };

@@ -142,6 +142,8 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
     actionKey: consoleKey,
     registry: currentRegistry,
     policyRevision: policy.revision,
+    decide: policy.decide,
+    catchUp: follower.catchUp,
     verifyAssertion,
     refusals,
     limits,

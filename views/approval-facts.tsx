@@ -46,6 +46,8 @@ export type ApprovalFacts = {
     readonly matched: readonly string[];
     readonly reason: string;
     readonly groups: readonly string[];
+    /** Of the groups, those of which somebody must approve. */
+    readonly requiredGroups: readonly string[];
     readonly bundleRevision: string;
     /** Whether another bundle is in force by now. */
     readonly changedSince: boolean;
@@ -176,6 +178,11 @@ const Why = ({ policy, termsDigest }: ApprovalFacts): JSX.Element => (
       {list(
         policy.groups.map((group) => `Approver.${group}`),
         'or',
+      )}
+      {policy.requiredGroups.length > 0 && (
+        <p class="note">
+          One person each of {list(policy.requiredGroups.map((group) => `Approver.${group}`))} must approve.
+        </p>
       )}
     </Fact>
     <Fact name="Policy bundle">

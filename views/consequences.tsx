@@ -24,6 +24,8 @@ export type ConsequenceModel = {
   readonly keyBound: boolean;
   readonly quorum: number;
   readonly approvals: number;
+  /** Different people whose denial denies. */
+  readonly denyQuorum: number;
 };
 
 const remaining = ({ quorum, approvals }: ConsequenceModel): string => {
@@ -69,8 +71,10 @@ export const Consequences = ({ model, open }: { model: ConsequenceModel; open: b
       </li>
     </ul>
     <p class="if-denied">
-      <b>{open ? 'If you deny,' : 'If it is denied,'}</b> the agent is refused at once, and these actions on
-      this API stay refused for {duration(model.denialHoldSeconds)}, whatever it asks or says.
+      <b>{open ? 'If you deny,' : 'If it is denied,'}</b>{' '}
+      {model.denyQuorum > 1 && `together with others (${model.denyQuorum} different people must), `}the agent
+      is refused at once, and these actions on this API stay refused for {duration(model.denialHoldSeconds)},
+      whatever it asks or says.
     </p>
   </section>
 );

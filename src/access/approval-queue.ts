@@ -9,8 +9,8 @@ import type { Decision } from '../policy/decision.ts';
 import type { Principal } from '../registry/registry.ts';
 import type { Database } from '../storage/database.ts';
 import type { GrantEnd, GrantState, RequestState } from '../storage/tables.ts';
+import { APPROVER_ROLE_PREFIX } from './quorum.ts';
 import type { Terms } from './request-digest.ts';
-import { APPROVER_ROLE_PREFIX } from './vote.ts';
 
 /** The place after which a page of a list begins. */
 export type QueueCursor = { readonly time: string; readonly id: string };

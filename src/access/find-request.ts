@@ -27,7 +27,8 @@ export type FoundGrant = {
   readonly id: string;
   readonly state: 'offered' | 'active' | 'ended';
   readonly endedReason: 'expired' | 'revoked' | 'lapsed' | null;
-  readonly approverGroups: readonly string[];
+  /** The groups of each person who approved; empty where policy permitted. */
+  readonly approvers: readonly (readonly string[])[];
   readonly tokenSeconds: number;
   /** Tokens that may still be minted; null: no limit but time. */
   readonly tokensLeft: number | null;
@@ -74,7 +75,7 @@ select q.position, now() as now, f.registry_revision, f.policy_revision,
     where d.agent_id = q.agent_id and d.audience = q.audience and d.scope = any(string_to_array(q.scopes, ' '))
       and d.lifted_at is null and d.held_until > now() limit 1) as denied_by,
   r.id, r.state, r.request_digest, r.terms, r.terms_digest, r.approvals, r.expires_at,
-  g.id as grant_id, g.state as grant_state, g.ended_reason, g.approver_groups, g.token_seconds, g.tokens_left,
+  g.id as grant_id, g.state as grant_state, g.ended_reason, g.approver_groups, g.approvers, g.token_seconds, g.tokens_left,
   g.pickup_until, g.approved_until,
   t.jti, t.kid, t.state as token_state, t.issued_at as token_issued_at, t.expires_at as token_expires_at
 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
@@ -107,6 +108,7 @@ type FindRow = {
   grant_state: FoundGrant['state'];
   ended_reason: FoundGrant['endedReason'];
   approver_groups: string[];
+  approvers: string[][] | null;
   token_seconds: number;
   tokens_left: number | null;
   pickup_until: Date;
@@ -129,6 +131,10 @@ const currentOf = (row: FindRow): CurrentToken | null =>
         expiresAt: row.token_expires_at,
       };
 
+/** An earlier version kept the groups of all who approved together: each of them is taken to be in all of those. */
+const approversOf = ({ approvers, approver_groups, approvals }: FindRow): readonly (readonly string[])[] =>
+  approvers ?? Array.from({ length: approvals }, () => approver_groups);
+
 const grantOf = (row: FindRow): FoundGrant | null =>
   row.grant_id === null
     ? null
@@ -136,7 +142,7 @@ const grantOf = (row: FindRow): FoundGrant | null =>
         id: row.grant_id,
         state: row.grant_state,
         endedReason: row.ended_reason,
-        approverGroups: row.approver_groups,
+        approvers: approversOf(row),
         tokenSeconds: row.token_seconds,
         tokensLeft: row.tokens_left,
         pickupUntil: row.pickup_until,

@@ -37,6 +37,10 @@ export type Terms = {
   readonly max_tokens: number | null;
   readonly quorum: number;
   readonly groups: readonly string[];
+  readonly required_groups: readonly string[];
+  readonly deny_quorum: number;
+  readonly sign_in_seconds: number;
+  readonly authentication_contexts: readonly string[];
   readonly rule: string;
   readonly bundle_revision: string;
 };
@@ -58,6 +62,10 @@ export const termsOf = (
     max_tokens: decision.maxTokens,
     quorum: decision.approval?.quorum ?? 0,
     groups: decision.approval?.groups ?? [],
+    required_groups: decision.approval?.requiredGroups ?? [],
+    deny_quorum: decision.approval?.denyQuorum ?? 0,
+    sign_in_seconds: decision.approval?.signInSeconds ?? 0,
+    authentication_contexts: decision.approval?.authenticationContexts ?? [],
     rule: decision.rule,
     bundle_revision: decision.bundleRevision,
   };

@@ -1,101 +1,51 @@
 /**
  * A person's vote. The request's row is locked first and everything is judged on what it holds then, so two votes at
  * one instant are two steps: each counts, and exactly one of them closes the quorum. What is signed is the terms
- * digest of the page; a vote on anything else changes nothing.
+ * digest of the page; a vote on anything else changes nothing. Who may vote and how many it takes was frozen when the
+ * request was opened and is compared with what policy says now: both must hold.
  */
 import { type Kysely, sql } from 'kysely';
 import { appendEvents } from '../audit/append.ts';
 import type { AuditEvent } from '../audit/event.ts';
 import { newGrantId } from '../ids.ts';
-import type { Decision } from '../policy/decision.ts';
-import type { VoteReason } from '../reasons/vote.ts';
-import { isSamePrincipal, type Principal } from '../registry/registry.ts';
 import type { Database } from '../storage/database.ts';
 import type { Tables } from '../storage/tables.ts';
-import type { Terms } from './request-digest.ts';
-
-/** A signed-in person: who, with which Entra app roles, and since when. */
-export type Approver = Principal & { readonly roles: readonly string[]; readonly signedInAt: Date };
-
-export type Vote = {
-  readonly requestId: string;
-  readonly verdict: 'approve' | 'deny';
-  /** The approver's own words, for the audit trail; never shown to the agent. */
-  readonly reason: string;
-  /** Digest of the terms the page showed. */
-  readonly termsDigest: string;
-  readonly approver: Approver;
-  /** Owners of the agent in the registry now: none of them may vote. */
-  readonly owners: readonly Principal[];
-  readonly traceId: string | null;
-};
-
-export type VoteRefusal = Extract<
-  VoteReason,
-  | 'not_found'
-  | 'already_decided'
-  | 'already_voted'
-  | 'terms_changed'
-  | 'not_eligible'
-  | 'owner'
-  | 'sign_in_too_old'
->;
+import {
+  type Counted,
+  checkVote,
+  groupsOf,
+  type LockedRequest,
+  type Vote,
+  type VoteRefusal,
+} from './check-vote.ts';
+import { conditionsOf, isApprovedBy } from './quorum.ts';
 
 export type VoteOutcome =
   | { readonly outcome: 'counted' | 'approved' | 'denied' }
-  | { readonly refused: VoteRefusal };
+  | { readonly refused: VoteRefusal }
+  /** Registry or policy moved since they were read, nothing was done: look again. */
+  | { readonly overtaken: true };
 
-/** Prefix of the Entra app role that makes a person eligible: `Approver.<group>`. */
-export const APPROVER_ROLE_PREFIX = 'Approver.';
-/** A vote needs roles from a sign-in at most this old. */
-export const VOTE_SIGN_IN_MAX_AGE_SECONDS = 3600;
-
-type LockedRequest = {
-  readonly id: string;
-  readonly agent_id: string;
-  readonly audience: string;
-  readonly scopes: string[];
-  readonly state: string;
-  readonly terms: Terms;
-  readonly terms_digest: string;
-  readonly decision: Decision;
-  readonly quorum: number;
-  readonly approvals: number;
-  readonly expired: boolean;
-  readonly now: Date;
-};
-
-const lockRequest = async (trx: Kysely<Tables>, id: string): Promise<LockedRequest | undefined> => {
+const lockRequest = async (
+  trx: Kysely<Tables>,
+  { requestId, registryRevision, decisionNow }: Vote,
+): Promise<LockedRequest | undefined> => {
   const { rows } = await sql<LockedRequest>`
-    select id, agent_id, audience, scopes, state, terms, terms_digest, decision, quorum, approvals,
-      expires_at <= clock_timestamp() as expired, clock_timestamp() as now
-    from access_requests where id = ${id} for update`.execute(trx);
+    select r.id, r.agent_id, r.audience, r.scopes, r.state, r.terms, r.terms_digest, r.decision, r.quorum,
+      r.expires_at <= clock_timestamp() as expired, clock_timestamp() as now,
+      (f.registry_revision, f.policy_revision) = (${registryRevision}, ${decisionNow.bundleRevision}) as current
+    from access_requests r, in_force f where r.id = ${requestId} for update of r`.execute(trx);
   return rows[0];
 };
 
-/** The first group of the terms that the approver's roles name. */
-const eligibleGroup = (groups: readonly string[], roles: readonly string[]): string | undefined =>
-  groups.find((group) => roles.includes(APPROVER_ROLE_PREFIX + group));
-
-const checkVote = (request: LockedRequest, vote: Vote, alreadyVoted: boolean): VoteRefusal | undefined => {
-  if (eligibleGroup(request.terms.groups, vote.approver.roles) === undefined) return 'not_eligible';
-  if (vote.owners.some((owner) => isSamePrincipal(owner, vote.approver))) return 'owner';
-  const signInAge = (request.now.getTime() - vote.approver.signedInAt.getTime()) / 1000;
-  if (!(signInAge <= VOTE_SIGN_IN_MAX_AGE_SECONDS)) return 'sign_in_too_old';
-  if (request.state !== 'pending' || request.expired) return 'already_decided';
-  if (alreadyVoted) return 'already_voted';
-  if (request.terms_digest !== vote.termsDigest) return 'terms_changed';
-  return undefined;
+/** Read by a statement of its own after the lock: it sees every vote that was committed before. */
+const countedVotes = async (trx: Kysely<Tables>, request: LockedRequest): Promise<readonly Counted[]> => {
+  const { rows } = await sql<Counted>`
+    select approver_tenant as tenant, approver_object as object, verdict,
+      coalesce(approver_groups, array[approver_group]) as groups
+    from votes where request_id = ${request.id} and terms_digest = ${request.terms_digest}`.execute(trx);
+  return rows;
 };
-
-const hasVoted = async (trx: Kysely<Tables>, requestId: string, approver: Principal): Promise<boolean> =>
-  (await trx
-    .selectFrom('votes')
-    .select('request_id')
-    .where('request_id', '=', requestId)
-    .where('approver_tenant', '=', approver.tenant)
-    .where('approver_object', '=', approver.object)
-    .executeTakeFirst()) !== undefined;
 
 const eventOf = (
   request: LockedRequest,
@@ -116,7 +66,15 @@ const voteFacts = (vote: Vote) => ({
   reason: vote.reason,
 });
 
-const insertVote = async (trx: Kysely<Tables>, request: LockedRequest, vote: Vote): Promise<void> => {
+/** A vote that passed every check, with the groups that its approver stands for and the votes before it. */
+type Accepted = {
+  readonly request: LockedRequest;
+  readonly vote: Vote;
+  readonly groups: readonly string[];
+  readonly counted: readonly Counted[];
+};
+
+const insertVote = async (trx: Kysely<Tables>, { request, vote, groups }: Accepted): Promise<void> => {
   await trx
     .insertInto('votes')
     .values({
@@ -124,7 +82,8 @@ const insertVote = async (trx: Kysely<Tables>, request: LockedRequest, vote: Vot
       approver_tenant: vote.approver.tenant,
       approver_object: vote.approver.object,
       verdict: vote.verdict,
-      approver_group: eligibleGroup(request.terms.groups, vote.approver.roles) ?? '',
+      approver_group: groups[0] ?? '',
+      approver_groups: [...groups],
       reason: vote.reason,
       terms_digest: vote.termsDigest,
       signed_in_at: vote.approver.signedInAt,
@@ -132,32 +91,50 @@ const insertVote = async (trx: Kysely<Tables>, request: LockedRequest, vote: Vot
     .execute();
 };
 
-const approve = async (trx: Kysely<Tables>, request: LockedRequest, vote: Vote): Promise<VoteOutcome> => {
-  const approvals = request.approvals + 1;
-  const approved = approvals >= request.quorum;
-  await sql`update access_requests set approvals = ${approvals}, state = ${approved ? 'approved' : 'pending'},
+const approve = async (trx: Kysely<Tables>, accepted: Accepted): Promise<VoteOutcome> => {
+  const { request, vote, groups, counted } = accepted;
+  const people = [
+    ...counted.filter(({ verdict }) => verdict === 'approve').map((other) => other.groups),
+    groups,
+  ];
+  const { approval } = vote.decisionNow;
+  const approved =
+    isApprovedBy(people, conditionsOf(request.terms)) &&
+    (approval === null || isApprovedBy(people, approval));
+  await sql`update access_requests set approvals = ${people.length}, state = ${approved ? 'approved' : 'pending'},
     decided_at = case when ${approved} then now() end
     where id = ${request.id} and state = 'pending'`.execute(trx);
   const given = eventOf(request, vote, 'approval.given', {
     ...voteFacts(vote),
-    approvals,
-    quorum: request.quorum,
+    groups,
+    approvals: people.length,
+    quorum: Math.max(request.quorum, approval?.quorum ?? 0),
   });
   if (!approved) {
     await appendEvents(trx, [given]);
     return { outcome: 'counted' };
   }
+  await appendEvents(trx, [given, await openGrant(trx, accepted, people)]);
+  return { outcome: 'approved' };
+};
+
+/** Opens the grant of an approved request, and returns the event that tells it. */
+const openGrant = async (
+  trx: Kysely<Tables>,
+  { request, vote }: Accepted,
+  people: readonly (readonly string[])[],
+): Promise<AuditEvent> => {
   const grantId = newGrantId();
   const { terms } = request;
   const pickupSeconds = Math.min(request.decision.approval?.pickupSeconds ?? 0, terms.grant_seconds);
   await sql`
-    insert into grants (id, request_id, agent_id, terms_digest, state, approver_groups, token_seconds, tokens_left,
-      pickup_until, approved_until)
+    insert into grants (id, request_id, agent_id, terms_digest, state, approver_groups, approvers, token_seconds,
+      tokens_left, pickup_until, approved_until)
     select ${grantId}, ${request.id}, ${request.agent_id}, ${request.terms_digest}, 'offered',
-      array(select distinct approver_group from votes where request_id = ${request.id} and verdict = 'approve'),
+      ${[...new Set(people.flat())]}::text[], ${JSON.stringify(people)}::jsonb,
       ${terms.token_seconds}, ${terms.max_tokens}, now() + make_interval(secs => ${pickupSeconds}),
       now() + make_interval(secs => ${terms.grant_seconds})`.execute(trx);
-  const opened = eventOf(request, vote, 'grant.opened', {
+  return eventOf(request, vote, 'grant.opened', {
     grant_id: grantId,
     by: 'approval',
     terms_digest: request.terms_digest,
@@ -166,11 +143,18 @@ const approve = async (trx: Kysely<Tables>, request: LockedRequest, vote: Vote):
     pickup_seconds: pickupSeconds,
     max_tokens: terms.max_tokens,
   });
-  await appendEvents(trx, [given, opened]);
-  return { outcome: 'approved' };
 };
 
-const deny = async (trx: Kysely<Tables>, request: LockedRequest, vote: Vote): Promise<VoteOutcome> => {
+/** Of two numbers of people that a denial takes, the smaller holds: a no is never made harder afterwards. */
+const deny = async (trx: Kysely<Tables>, { request, vote, counted }: Accepted): Promise<VoteOutcome> => {
+  const denials = counted.filter(({ verdict }) => verdict === 'deny').length + 1;
+  const { denyQuorum } = conditionsOf(request.terms);
+  const needed = Math.min(denyQuorum, vote.decisionNow.approval?.denyQuorum ?? denyQuorum);
+  const facts = { ...voteFacts(vote), denials, deny_quorum: needed };
+  if (denials < needed) {
+    await appendEvents(trx, [eventOf(request, vote, 'denial.given', facts)]);
+    return { outcome: 'counted' };
+  }
   await sql`update access_requests set state = 'denied', decided_at = now()
     where id = ${request.id} and state = 'pending'`.execute(trx);
   const holdSeconds = request.decision.denialHoldSeconds;
@@ -178,9 +162,7 @@ const deny = async (trx: Kysely<Tables>, request: LockedRequest, vote: Vote): Pr
     insert into denials (request_id, agent_id, audience, scope, held_until)
     select ${request.id}, ${request.agent_id}, ${request.audience}, scope, now() + make_interval(secs => ${holdSeconds})
     from unnest(${request.scopes}::text[]) as scope`.execute(trx);
-  await appendEvents(trx, [
-    eventOf(request, vote, 'denial.given', { ...voteFacts(vote), hold_seconds: holdSeconds }),
-  ]);
+  await appendEvents(trx, [eventOf(request, vote, 'denial.given', { ...facts, hold_seconds: holdSeconds })]);
   return { outcome: 'denied' };
 };
 
@@ -190,19 +172,17 @@ const deny = async (trx: Kysely<Tables>, request: LockedRequest, vote: Vote): Pr
  */
 export const castVote = async (database: Database, vote: Vote): Promise<VoteOutcome> =>
   database.db.transaction().execute(async (trx) => {
-    const request = await lockRequest(trx, vote.requestId);
+    const request = await lockRequest(trx, vote);
     if (request === undefined) return { refused: 'not_found' };
-    const refused = checkVote(request, vote, await hasVoted(trx, request.id, vote.approver));
+    if (!request.current) return { overtaken: true };
+    const counted = await countedVotes(trx, request);
+    const refused = checkVote(request, vote, counted);
     if (refused !== undefined) {
-      await appendEvents(trx, [
-        eventOf(request, vote, 'approval.refused', {
-          ...voteFacts(vote),
-          verdict: vote.verdict,
-          refused,
-        }),
-      ]);
+      const facts = { ...voteFacts(vote), verdict: vote.verdict, refused };
+      await appendEvents(trx, [eventOf(request, vote, 'approval.refused', facts)]);
       return { refused };
     }
-    await insertVote(trx, request, vote);
-    return vote.verdict === 'approve' ? approve(trx, request, vote) : deny(trx, request, vote);
+    const accepted = { request, vote, counted, groups: groupsOf(request, vote) };
+    await insertVote(trx, accepted);
+    return vote.verdict === 'approve' ? approve(trx, accepted) : deny(trx, accepted);
   });

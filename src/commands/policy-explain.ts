@@ -116,7 +116,11 @@ const explanationJson = ({ input, explanation, owners }: Explained, revision: st
     denial_hold_seconds: verdict.denialHoldSeconds,
     approval: verdict.approval && {
       groups: verdict.approval.groups,
+      required_groups: verdict.approval.requiredGroups,
       quorum: verdict.approval.quorum,
+      deny_quorum: verdict.approval.denyQuorum,
+      sign_in_max_age_seconds: verdict.approval.signInSeconds,
+      authentication_contexts: verdict.approval.authenticationContexts,
       pending_seconds: verdict.approval.pendingSeconds,
       pickup_seconds: verdict.approval.pickupSeconds,
       excluded_owners: owners,

@@ -6,6 +6,7 @@ import type { ConsequenceModel } from '../../views/consequences.tsx';
 import type { QueueItem } from '../../views/queue-page.tsx';
 import type { StandingModel } from '../../views/standing.tsx';
 import type { ApprovalRequest, QueueEntry } from '../access/approval-queue.ts';
+import { conditionsOf } from '../access/quorum.ts';
 import { isSamePrincipal, type Principal, type Registry } from '../registry/registry.ts';
 import type { Names } from './people.ts';
 
@@ -99,6 +100,7 @@ const factsOf = (
       matched: decision.matched,
       reason: decision.internalReason,
       groups: terms.groups,
+      requiredGroups: conditionsOf(terms).requiredGroups,
       bundleRevision: terms.bundle_revision,
       changedSince: policyRevision !== null && policyRevision !== terms.bundle_revision,
     },
@@ -119,6 +121,7 @@ const consequencesOf = (request: ApprovalRequest, facts: ApprovalFacts): Consequ
   keyBound: request.proofKey !== null,
   quorum: request.quorum,
   approvals: request.approvals,
+  denyQuorum: conditionsOf(request.terms).denyQuorum,
 });
 
 export type ModelContext = {

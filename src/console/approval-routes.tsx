@@ -12,9 +12,10 @@ import {
   renderQueueCursor,
 } from '../access/approval-queue.ts';
 import { answerLive, answerPage, answerRefusal, pageContext } from './answers.tsx';
-import { approvalModel, ownersOf, queueItem } from './approval-model.ts';
+import { approvalModel, ownersOf, queueItem, stateNow } from './approval-model.ts';
 import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts.ts';
 import { decisionModel } from './decision-model.ts';
+import { decisionNow } from './decision-now.ts';
 import { requireRole, requireSession } from './guards.tsx';
 import { namesOf } from './people.ts';
 import { notFound } from './refusals.ts';
@@ -88,12 +89,14 @@ export const showApproval = async (
   const session = sessionOf(context);
   const registry = parts.registry();
   const owners = ownersOf(registry, request.agentId);
+  const now = stateNow(request) === 'pending' ? await decisionNow(parts, registry, request) : null;
   const names = await namesOf(parts.database, owners ?? []);
   const model = {
     ...approvalModel(request, { registry, names, policyRevision: parts.policyRevision(), reader: session }),
     decision: decisionModel(request, {
       session,
       owners,
+      decisionNow: now,
       actionKey: parts.actionKey,
       now: parts.clock(),
       typed: context.state.typed,

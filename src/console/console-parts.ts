@@ -5,6 +5,7 @@ import type { Refusals } from '../audit/refusals.ts';
 import type { Clock } from '../clock.ts';
 import type { GuardedVerifier } from '../limits/guard-assertions.ts';
 import type { RateLimits } from '../limits/rate-limits.ts';
+import type { PolicyEngine } from '../policy/engine.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Database } from '../storage/database.ts';
 import type { Assets } from './assets.ts';
@@ -24,6 +25,10 @@ export type ConsoleOptions = {
   readonly registry: () => Registry;
   /** Revision of the policy bundle in force, null if none is. */
   readonly policyRevision: () => string | null;
+  /** Asks the policy in force. Throws when there is no verdict. */
+  readonly decide: PolicyEngine['decide'];
+  /** Loads the revisions that are in force now. Rejects when they cannot be had. */
+  readonly catchUp: () => Promise<void>;
   /** Verifies the assertions of workloads that read as JSON. */
   readonly verifyAssertion: GuardedVerifier;
   readonly refusals: Refusals;

@@ -1,7 +1,9 @@
 /** Whether this person can decide now, and if not, why not. The page only says it; `src/access/vote.ts` decides it. */
 import type { DecisionModel } from '../../views/decision-panel.tsx';
 import type { ApprovalRequest } from '../access/approval-queue.ts';
-import { VOTE_SIGN_IN_MAX_AGE_SECONDS } from '../access/vote.ts';
+import { approverGroups } from '../access/approval-queue.ts';
+import type { DecisionNow } from '../access/check-vote.ts';
+import { SIGN_IN_MAX_AGE_SECONDS } from '../policy/rules.ts';
 import { isSamePrincipal, type Principal } from '../registry/registry.ts';
 import { issueActionToken } from './action-token.ts';
 import { stateNow } from './approval-model.ts';
@@ -12,6 +14,8 @@ export type DecisionContext = {
   readonly session: Session;
   /** Null: unknown, so nobody decides. */
   readonly owners: readonly Principal[] | null;
+  /** Null: policy was not asked, because the request is not open or its agent unknown. */
+  readonly decisionNow: DecisionNow | null;
   readonly actionKey: Buffer;
   readonly now: Date;
   readonly typed: string;
@@ -32,13 +36,17 @@ const CLOSED = {
     title: 'Not yours to decide',
     why: 'You answer for this agent. Its owners never decide on its requests; another approver has to.',
   },
+  regrouped: {
+    title: 'Not yours to decide',
+    why: 'Policy has changed since the request was made, and no longer lets a group of yours decide on it.',
+  },
   voted: { title: 'You have voted', why: 'The request waits for other people now.' },
 } as const satisfies Record<string, Closed>;
 
 /** Why nobody, or not this person, can decide on it any more; null if it is open to them. */
 const closedBecause = (
   request: ApprovalRequest,
-  { session, owners }: Pick<DecisionContext, 'session' | 'owners'>,
+  { session, owners, decisionNow }: Pick<DecisionContext, 'session' | 'owners' | 'decisionNow'>,
 ): Closed | null => {
   const state = stateNow(request);
   if (state === 'expired') return CLOSED.expired;
@@ -46,11 +54,14 @@ const closedBecause = (
   if (state !== 'pending') return CLOSED.decided;
   if (owners === null) return CLOSED.unregistered;
   if (owners.some((owner) => isSamePrincipal(owner, session))) return CLOSED.owner;
+  const approval = decisionNow?.approval ?? null;
+  if (approval !== null && !approverGroups(session.roles).some((group) => approval.groups.includes(group)))
+    return CLOSED.regrouped;
   return request.votes.some((vote) => isSamePrincipal(vote, session)) ? CLOSED.voted : null;
 };
 
 const isSignInTooOld = ({ session, now }: DecisionContext): boolean =>
-  (now.getTime() - session.signedInAt.getTime()) / 1000 > VOTE_SIGN_IN_MAX_AGE_SECONDS;
+  (now.getTime() - session.signedInAt.getTime()) / 1000 > SIGN_IN_MAX_AGE_SECONDS;
 
 export const decisionModel = (request: ApprovalRequest, context: DecisionContext): DecisionModel => {
   const { session, actionKey, now, typed, problem } = context;

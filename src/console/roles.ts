@@ -1,5 +1,5 @@
-/** Which parts of the console Entra's app roles open. What may be voted on is decided by `src/access/vote.ts`. */
-import { APPROVER_ROLE_PREFIX } from '../access/vote.ts';
+/** Which parts of the console Entra's app roles open. What may be voted on is decided by `src/access/check-vote.ts`. */
+import { APPROVER_ROLE_PREFIX } from '../access/quorum.ts';
 
 /** Roles that may read every trace and the audit trail. */
 const READER_ROLES: ReadonlySet<string> = new Set(['Auditor', 'Operator', 'SecurityAdmin']);

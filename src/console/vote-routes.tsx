@@ -17,6 +17,7 @@ import { answerRefusal, redirect } from './answers.tsx';
 import { ownersOf, stateNow } from './approval-model.ts';
 import { type Mishap, requestOf, sessionOf, showApproval } from './approval-routes.tsx';
 import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts.ts';
+import { decisionNow } from './decision-now.ts';
 import { formOf, requireSameOrigin, requireSession } from './guards.tsx';
 import { keepsPace } from './pace.tsx';
 import { malformed, notFound, selfApproval } from './refusals.ts';
@@ -105,14 +106,19 @@ const cannotCount = (
 const NOTICES = {
   already_decided: 'Your vote did not count: the request is already decided. Nothing was changed by it.',
   already_voted: 'You have already voted on this request. Nothing was changed by the second vote.',
+  not_eligible_now:
+    'Your vote did not count: policy has changed, and no longer lets a group of yours decide on this.',
+  policy_denies: 'Your approval did not count: policy has changed, and denies this now.',
   terms_changed:
     'Your vote did not count: the terms changed after your page was made. Read what it says now, then decide.',
 } as const;
 
+type SettledOutcome = Exclude<VoteOutcome, { readonly overtaken: true }>;
+
 const answerOutcome = async (
   parts: ConsoleParts,
   context: ConsoleContext,
-  { request, outcome }: { readonly request: ApprovalRequest; readonly outcome: VoteOutcome },
+  { request, outcome }: { readonly request: ApprovalRequest; readonly outcome: SettledOutcome },
 ): Promise<void> => {
   if ('outcome' in outcome) return redirect(context, `/approvals/${request.requestId}`);
   const fresh = await findForApprover(parts.database, sessionOf(context), request.requestId);
@@ -130,6 +136,8 @@ const answerOutcome = async (
       });
     case 'already_decided':
     case 'already_voted':
+    case 'not_eligible_now':
+    case 'policy_denies':
     case 'terms_changed':
       return showApproval(parts, context, {
         request: fresh,
@@ -138,18 +146,27 @@ const answerOutcome = async (
   }
 };
 
-const vote = async (parts: ConsoleParts, context: ConsoleContext, ballot: Ballot): Promise<void> => {
+/** False: registry or policy moved meanwhile, and nothing was done. */
+const attemptVote = async (
+  parts: ConsoleParts,
+  context: ConsoleContext,
+  ballot: Ballot,
+): Promise<boolean> => {
   const request = await requestOf(parts, context);
   const { verdict } = ballot;
   if (request === null) {
     await tellRefusedVote(parts, context, { refused: 'not_found', verdict, request });
-    return answerRefusal(parts, context, notFound);
+    answerRefusal(parts, context, notFound);
+    return true;
   }
-  const owners = ownersOf(parts.registry(), request.agentId);
-  if (owners === null) {
+  const registry = parts.registry();
+  const owners = ownersOf(registry, request.agentId);
+  const decided = await decisionNow(parts, registry, request);
+  if (owners === null || decided === null) {
     await tellRefusedVote(parts, context, { refused: 'agent_gone', verdict, request });
     const mishap = { status: 409, notice: 'Your vote did not count: the agent is not registered any more.' };
-    return showApproval(parts, context, { request, mishap });
+    await showApproval(parts, context, { request, mishap });
+    return true;
   }
   const session = sessionOf(context);
   if (!cannotCount(request, owners, session)) {
@@ -157,7 +174,8 @@ const vote = async (parts: ConsoleParts, context: ConsoleContext, ballot: Ballot
     if (mishap !== null) {
       const { refused } = mishap;
       if (refused !== null) await tellRefusedVote(parts, context, { refused, verdict, request });
-      return showApproval(parts, context, { request, mishap });
+      await showApproval(parts, context, { request, mishap });
+      return true;
     }
   }
   const outcome = await castVote(parts.database, {
@@ -167,9 +185,34 @@ const vote = async (parts: ConsoleParts, context: ConsoleContext, ballot: Ballot
     termsDigest: ballot.termsDigest,
     approver: session,
     owners,
+    registryRevision: registry.revision,
+    decisionNow: decided,
     traceId: context.state.traceId,
   });
+  if ('overtaken' in outcome) return false;
   await answerOutcome(parts, context, { request, outcome });
+  return true;
+};
+
+/** A revision that moves is caught up with; more often than this in a row something else is wrong. */
+const ATTEMPTS = 5;
+
+/** Who may vote cannot be told: nobody votes, and nothing was changed. */
+class VoteUnavailable extends Error {
+  override readonly name = 'VoteUnavailable';
+  readonly retryAfterSeconds = 1;
+}
+
+const vote = async (parts: ConsoleParts, context: ConsoleContext, ballot: Ballot): Promise<void> => {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    if (await attemptVote(parts, context, ballot)) return;
+    try {
+      await parts.catchUp();
+    } catch (cause) {
+      throw new VoteUnavailable('the revisions in force could not be loaded', { cause });
+    }
+  }
+  throw new VoteUnavailable('the vote was overtaken too often');
 };
 
 export const voteRoutes = (router: Router<ConsoleState>, parts: ConsoleParts): void => {

@@ -1,34 +1,20 @@
-/** The question put to policy, and the event that keeps its answer. */
+/** Asking policy about an exchange, and the event that keeps its answer. */
 import type { AuditEvent } from '../audit/event.ts';
 import type { Decision, PolicyInput } from '../policy/decision.ts';
+import { questionOf } from '../policy/question.ts';
 import { MALFORMED_RESULT, REFUSED_INPUT } from '../policy/verdict.ts';
 import type { Exchange, ExchangeParts } from './exchange-parts.ts';
 
-/** Verified and registered facts only: no text of the agent is among them. */
-const questionOf = ({ caller, target }: Exchange, now: Date): PolicyInput => ({
-  now: Math.floor(now.getTime() / 1000),
-  agent: { id: caller.agent.id, environment: caller.agent.environment },
-  workload: {
-    tenant: caller.workload.tenantId,
-    object: caller.workload.objectId,
-    application: caller.workload.applicationId,
-    credential: caller.workload.credential,
-    roles: caller.workload.roles,
-  },
-  resource: {
-    audience: target.resource.audience,
-    environment: target.resource.environment,
-    sensitivity: target.resource.sensitivity,
-  },
-  scopes: target.asked.scopes,
-  authorization_details: target.asked.authorizationDetails,
-  key_bound: target.asked.proofKey !== null,
-});
+const questionAt = ({ caller, target }: Exchange, now: Date): PolicyInput =>
+  questionOf(
+    { ...target.asked, agent: caller.agent, workload: caller.workload, resource: target.resource },
+    now,
+  );
 
 /** Asks policy, at the database's `now`. */
 export const decide = async (parts: ExchangeParts, exchange: Exchange, now: Date): Promise<Decision> => {
   const started = performance.now();
-  const decision = await parts.policy.decide(questionOf(exchange, now));
+  const decision = await parts.policy.decide(questionAt(exchange, now));
   parts.observeDecision(decision.decision, (performance.now() - started) / 1000);
   return decision;
 };
@@ -36,7 +22,7 @@ export const decide = async (parts: ExchangeParts, exchange: Exchange, now: Date
 /** Whether what policy denied at `now` would not be denied to the holder of a proof key. */
 export const isKeyMissing = async (parts: ExchangeParts, exchange: Exchange, now: Date): Promise<boolean> => {
   if (exchange.target.asked.proofKey !== null) return false;
-  const withKey = await parts.policy.decide({ ...questionOf(exchange, now), key_bound: true });
+  const withKey = await parts.policy.decide({ ...questionAt(exchange, now), key_bound: true });
   return withKey.decision !== 'deny';
 };
 

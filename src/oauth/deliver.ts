@@ -5,6 +5,7 @@
 import { expireGrants, lapseGrants, revokeGrant } from '../access/end.ts';
 import type { CurrentToken, Found, FoundGrant, FoundRequest } from '../access/find-request.ts';
 import { mintToken, nextDelivery, redeliverToken } from '../access/issue-token.ts';
+import { isApprovedBy } from '../access/quorum.ts';
 import type { AuditEvent, JsonObject } from '../audit/event.ts';
 import { newTokenId } from '../ids.ts';
 import type { Decision } from '../policy/decision.ts';
@@ -69,12 +70,7 @@ const stillHolds = (request: FoundRequest, grant: FoundGrant, decision: Decision
   if (decision.decision === 'deny') return false;
   if (decision.decision === 'permit') return true;
   const { approval } = decision;
-  return (
-    request.state === 'approved' &&
-    approval !== null &&
-    request.approvals >= approval.quorum &&
-    grant.approverGroups.every((group) => approval.groups.includes(group))
-  );
+  return request.state === 'approved' && approval !== null && isApprovedBy(grant.approvers, approval);
 };
 
 const ending = ({ exchange, request, grant }: Delivery) => ({

@@ -27,7 +27,11 @@ const policyCase = z.strictObject({
     max_tokens: z.int().nullable().optional(),
     denial_hold_seconds: z.int().optional(),
     groups: z.array(z.string()).optional(),
+    required_groups: z.array(z.string()).optional(),
     quorum: z.int().optional(),
+    deny_quorum: z.int().optional(),
+    sign_in_max_age_seconds: z.int().optional(),
+    authentication_contexts: z.array(z.string()).optional(),
   }),
 });
 
@@ -79,7 +83,11 @@ const spelled = (verdict: Verdict | Decision): Required<PolicyCase['expect']> =>
   max_tokens: verdict.maxTokens,
   denial_hold_seconds: verdict.denialHoldSeconds,
   groups: [...(verdict.approval?.groups ?? [])],
+  required_groups: [...(verdict.approval?.requiredGroups ?? [])],
   quorum: verdict.approval?.quorum ?? 0,
+  deny_quorum: verdict.approval?.denyQuorum ?? 0,
+  sign_in_max_age_seconds: verdict.approval?.signInSeconds ?? 0,
+  authentication_contexts: [...(verdict.approval?.authenticationContexts ?? [])],
 });
 
 /** What of a verdict differs from what the case expects, in words; empty if nothing does. */

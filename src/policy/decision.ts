@@ -29,8 +29,16 @@ export type PolicyInput = {
 export type ApprovalTerms = {
   /** Entra app roles `Approver.<group>`; holding one of them makes a person eligible. Sorted, never empty. */
   readonly groups: readonly string[];
-  /** Distinct people needed, at least 1. */
+  /** Of the groups, those that must each be among the approvers, by a different person each. Sorted. */
+  readonly requiredGroups: readonly string[];
+  /** Distinct people needed, at least 1 and at least one for each required group. */
   readonly quorum: number;
+  /** Distinct people whose denial denies, at least 1. */
+  readonly denyQuorum: number;
+  /** The oldest sign-in that may vote, seconds. */
+  readonly signInSeconds: number;
+  /** Entra authentication contexts (`acrs`) that a voter's sign-in must have satisfied, all of them. Sorted. */
+  readonly authenticationContexts: readonly string[];
   /** How long the request waits for a decision, seconds. */
   readonly pendingSeconds: number;
   /** How long an approval waits to be picked up, seconds. */

@@ -58,10 +58,10 @@ type Waiting = {
 /** A bundle in force, and its thread, if that is running. */
 type Program = { readonly bundle: PolicyBundle; evaluation: Evaluation | null };
 
-const verdictOf = (answer: Answer | undefined, input: PolicyInput): Verdict =>
+const verdictOf = (answer: Answer | undefined, input: PolicyInput, { table }: PolicyBundle): Verdict =>
   answer !== undefined && 'failed' in answer
     ? failedVerdict(answer.failed)
-    : readVerdict(answer?.result, input.resource);
+    : readVerdict(answer?.result, input, table);
 
 /** Opens the engine without a bundle: `load` gives it one. */
 export const openPolicyEngine = ({ logger }: { readonly logger: Logger }): PolicyEngine => {
@@ -122,7 +122,10 @@ export const openPolicyEngine = ({ logger }: { readonly logger: Logger }): Polic
       return batch;
     }
     for (const [index, { input, settle }] of batch.entries()) {
-      settle({ verdict: verdictOf(outcome.answers[index], input), revision: current.bundle.revision });
+      settle({
+        verdict: verdictOf(outcome.answers[index], input, current.bundle),
+        revision: current.bundle.revision,
+      });
     }
     return [];
   };

@@ -55,7 +55,7 @@ export const explain = async (bundle: PolicyBundle, input: PolicyInput): Promise
       if ('failed' in outcome) throw new Error(`The policy ${outcome.failed}: ${outcome.detail}`);
       return resultOf(outcome.answers[0]);
     };
-    const verdict = readVerdict(await ask(ENTRYPOINTS.decision), input.resource);
+    const verdict = readVerdict(await ask(ENTRYPOINTS.decision), input, bundle.table);
     const [{ result }] = explained.parse(await ask(ENTRYPOINTS.explanation));
     const weighed = result.flatMap(({ scope, rule: id, unmet }) => {
       const rule = bundle.table.rules[input.resource.audience]?.[scope]?.[id];

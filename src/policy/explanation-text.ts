@@ -1,8 +1,8 @@
 /** An explanation as a person reads it: the answer first, what it would open, who may approve, then every rule. */
-import type { PolicyInput } from './decision.ts';
+import type { ApprovalTerms, PolicyInput } from './decision.ts';
 import type { Explanation, UnmetCondition, WeighedRule } from './explain.ts';
 import type { TableRule } from './rule-table.ts';
-import { TOKEN_SECONDS_CAPS } from './rules.ts';
+import { SIGN_IN_MAX_AGE_SECONDS, TOKEN_SECONDS_CAPS } from './rules.ts';
 import type { Verdict } from './verdict.ts';
 
 /** A question and its explanation, and who owns the agent (tenant/object), where that is known. */
@@ -79,11 +79,22 @@ const limitLines = (verdict: Verdict, { input, explanation }: Explained): string
   ];
 };
 
+const signInLines = ({ signInSeconds, authenticationContexts }: ApprovalTerms): string[] => [
+  ...(signInSeconds < SIGN_IN_MAX_AGE_SECONDS ? [`  signed in at most ${signInSeconds} s ago`] : []),
+  ...authenticationContexts.map((id) => `  signed in with the authentication context ${id} of Entra`),
+];
+
 const approvalLines = (verdict: Verdict, { owners }: Explained): string[] => {
   if (verdict.approval === null) return [];
-  const { groups, quorum, pendingSeconds, pickupSeconds } = verdict.approval;
+  const { approval } = verdict;
+  const { groups, requiredGroups, quorum, denyQuorum, pendingSeconds, pickupSeconds } = approval;
   return [
     `  approval: by ${quorum === 1 ? '1 person' : `${quorum} different people`} with the Entra role ${groups.map((group) => `Approver.${group}`).join(' or ')}`,
+    ...(requiredGroups.length > 0
+      ? [`  among them one of each of ${requiredGroups.map((group) => `Approver.${group}`).join(' and ')}`]
+      : []),
+    ...signInLines(approval),
+    ...(denyQuorum > 1 ? [`  denied by ${denyQuorum} different people`] : []),
     ...(owners.length > 0 ? [`  never by an owner of the agent: ${owners.join(', ')}`] : []),
     `  waits ${pendingSeconds} s for a decision, ${pickupSeconds} s to be picked up; a denial holds ${verdict.denialHoldSeconds} s`,
   ];

@@ -3,7 +3,7 @@
  * every condition and limit written out, so that nothing is decided by what is absent.
  */
 import { z } from 'zod';
-import { ENVIRONMENTS, type Rule, SENSITIVITIES } from './rules.ts';
+import { ENVIRONMENTS, type Rule, SENSITIVITIES, SIGN_IN_MAX_AGE_SECONDS } from './rules.ts';
 
 /** How long a person's denial holds where the rule does not say, seconds: an hour outlasts an agent's insistence. */
 export const DENIAL_HOLD_SECONDS = 3600;
@@ -32,6 +32,11 @@ const tableRule = z.strictObject({
     .strictObject({
       groups: z.array(z.string().min(1)).min(1),
       quorum: z.int().min(1),
+      // Absent in bundles that were built before rules could ask for them.
+      required_groups: z.array(z.string().min(1)).default([]),
+      deny_quorum: z.int().min(1).default(1),
+      sign_in_max_age_seconds: seconds.max(SIGN_IN_MAX_AGE_SECONDS).default(SIGN_IN_MAX_AGE_SECONDS),
+      authentication_context: z.string().min(1).nullable().default(null),
       pending_seconds: seconds,
       pickup_seconds: seconds,
     })
@@ -51,6 +56,19 @@ const allOf = (values: readonly string[]): Record<string, true> =>
   Object.fromEntries(values.map((value) => [value, true as const]));
 
 const NO_DEMANDS = { require_key_binding: false, refuse_client_secret: false } as const;
+
+const approvalInFull = ({
+  required_groups = [],
+  deny_quorum = 1,
+  sign_in_max_age_seconds = SIGN_IN_MAX_AGE_SECONDS,
+  ...approval
+}: (Rule & { decision: 'needs_approval' })['approval']): NonNullable<TableRule['approval']> => ({
+  ...approval,
+  required_groups,
+  deny_quorum,
+  sign_in_max_age_seconds,
+  authentication_context: approval.authentication_context ?? null,
+});
 
 const inFull = (rule: Rule): TableRule => ({
   id: rule.id,
@@ -73,7 +91,7 @@ const inFull = (rule: Rule): TableRule => ({
       }),
   denial_hold_seconds:
     (rule.decision === 'needs_approval' ? rule.denial_hold_seconds : undefined) ?? DENIAL_HOLD_SECONDS,
-  approval: rule.decision === 'needs_approval' ? rule.approval : null,
+  approval: rule.decision === 'needs_approval' ? approvalInFull(rule.approval) : null,
 });
 
 /** Keys rules by every audience and scope they are about. */

@@ -49,12 +49,40 @@ const agent = z
   .refine(isPlainName, 'is not a name that can be used')
   .refine((id) => id !== 'any', 'write "agents: any", without a list, for every agent');
 
+/**
+ * The oldest sign-in that may vote, seconds: roles are as old as the sign-in that brought them. A rule may ask for a
+ * younger one.
+ */
+export const SIGN_IN_MAX_AGE_SECONDS = HOUR;
+/** Quicker than this nobody signs in, reads the page and decides. */
+const SIGN_IN_MIN_AGE_SECONDS = 60;
+
+const group = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/, 'must be letters, digits, "-" or "_"');
+const people = (what: string) => z.int().min(1).max(10).describe(`${what} (1 to 10)`);
+
 const approval = z.strictObject({
   groups: z
-    .array(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/, 'must be letters, digits, "-" or "_"'))
+    .array(group)
     .min(1)
     .describe('Who may approve: holders of the Entra app role Approver.<group> of any of these groups'),
-  quorum: z.int().min(1).max(10).describe('How many different people must approve (1 to 10)'),
+  required_groups: z
+    .array(group)
+    .min(1)
+    .optional()
+    .describe('Those of the groups that must all be among the approvers, each by a different person'),
+  quorum: people('How many different people must approve'),
+  deny_quorum: people('How many different people must deny if one is not to be enough').optional(),
+  sign_in_max_age_seconds: z
+    .int()
+    .min(SIGN_IN_MIN_AGE_SECONDS)
+    .max(SIGN_IN_MAX_AGE_SECONDS)
+    .optional()
+    .describe('How recently approvers must have signed in, seconds (60 to 3600); an hour if absent'),
+  authentication_context: z
+    .string()
+    .regex(/^c[1-9][0-9]?$/, 'must be the id of an authentication context of Entra: c1 to c99')
+    .optional()
+    .describe('Authentication context of Entra that approvers must have satisfied at their sign-in'),
   pending_seconds: seconds(7 * DAY, 'How long the request waits for a decision'),
   pickup_seconds: seconds(DAY, 'How long an approval waits for the agent to come back'),
 });
@@ -134,12 +162,21 @@ const rule = z
   .discriminatedUnion('decision', [permit, needsApproval, deny])
   .superRefine((candidate, context) => {
     const issue = (field: string, message: string): void => {
-      context.addIssue({ code: 'custom', path: [field], message });
+      context.addIssue({ code: 'custom', path: field.split('.'), message });
     };
     if ((RESERVED_RULE_IDS as readonly string[]).includes(candidate.id)) {
       issue('id', 'is a name that the policy itself answers with');
     }
     if (candidate.decision === 'deny') return;
+    if (candidate.decision === 'needs_approval') {
+      const { groups, required_groups: required = [], quorum } = candidate.approval;
+      if (required.some((name) => !groups.includes(name)))
+        issue('approval.required_groups', 'must be among the groups');
+      if (new Set(required).size < required.length)
+        issue('approval.required_groups', 'must not name the same group twice');
+      if (required.length > quorum)
+        issue('approval.quorum', 'must not be less than the number of required_groups');
+    }
     if (candidate.grant_seconds !== undefined && candidate.grant_seconds < candidate.token_seconds) {
       issue('grant_seconds', 'must not be shorter than token_seconds');
     }

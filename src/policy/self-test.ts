@@ -17,6 +17,9 @@ const chunked = <Item>(items: readonly Item[]): Item[][] =>
     items.slice(index * BATCH, (index + 1) * BATCH),
   );
 
+/** What is asked of an answer to `NOTHING` is about nothing. */
+const ABOUT_NOTHING = { resource: { audience: '', environment: 'prod' }, scopes: [] } as const;
+
 /** Runs the cases, and those that show that the module knows its rules' demands; returns what is wrong, a line each, empty if nothing is. */
 export const selfTest = async (
   evaluation: Evaluation,
@@ -41,7 +44,7 @@ export const selfTest = async (
       const verdict =
         answer !== undefined && 'failed' in answer
           ? failedVerdict(answer.failed)
-          : readVerdict(answer?.result, example?.resource ?? { environment: 'prod' });
+          : readVerdict(answer?.result, example ?? ABOUT_NOTHING, table);
       if (verdict.rule === MALFORMED_RESULT) wrong.push(`${name}: ${verdict.internalReason}`);
       else if (example !== null)
         wrong.push(...differences(example, verdict).map((line) => `${name}: ${line}`));

@@ -4,13 +4,20 @@
  * more, so that no bundle can hand out a token that outlives them.
  */
 import { z } from 'zod';
-import type { Decision, PolicyInput } from './decision.ts';
+import { type Asked, demandsOf } from './approval-demands.ts';
+import type { ApprovalTerms, Decision } from './decision.ts';
+import type { RuleTable } from './rule-table.ts';
 import { TOKEN_SECONDS_CAPS } from './rules.ts';
 
 /** `rule` of a denial that stands for an answer which was none: undefined, malformed, contradictory, unknown. */
 export const MALFORMED_RESULT = 'malformed-result';
 /** `rule` of a denial that stands for a question which was not put to policy: too long, or of no canonical form. */
 export const REFUSED_INPUT = 'refused-input';
+
+/** `rule` of a denial because nobody may approve all that was asked for; the module gives it, too. */
+const NO_COMMON_GROUP = 'no-common-group';
+const NO_COMMON_GROUP_REASON =
+  'No approver may decide on all of these actions together; ask for them one by one.';
 
 /** A decision without the names of its question and its bundle. */
 export type Verdict = Omit<Decision, 'inputDigest' | 'bundleRevision'>;
@@ -79,18 +86,46 @@ export const denial = (rule: string, publicReason: string, internalReason: strin
 const malformed = (detail: string): Verdict =>
   denial(MALFORMED_RESULT, 'Policy gave no usable answer, so the answer is no.', detail.slice(0, 2000));
 
-/** Reads an evaluation's result set. Anything but one exact answer is a denial by `MALFORMED_RESULT`. */
-export const readVerdict = (
-  raw: unknown,
-  { environment }: Pick<PolicyInput['resource'], 'environment'>,
-): Verdict => {
+type Answer = z.infer<typeof answer>;
+
+const approvalTerms = (
+  { approval, matched }: Answer & { decision: 'needs_approval' },
+  asked: Asked,
+  table: RuleTable,
+): ApprovalTerms => {
+  const demands = demandsOf(table, asked, matched);
+  return {
+    groups: approval.groups,
+    quorum: Math.max(approval.quorum, demands.requiredGroups.length),
+    ...demands,
+    pendingSeconds: approval.pending_seconds,
+    pickupSeconds: approval.pickup_seconds,
+  };
+};
+
+/**
+ * Reads the result set of a question about these rules. Anything but one exact answer is a denial by
+ * `MALFORMED_RESULT`.
+ */
+export const readVerdict = (raw: unknown, asked: Asked, table: RuleTable): Verdict => {
   const { data, error } = resultSet.safeParse(raw);
   if (error) return malformed(`The policy's answer was not understood: ${z.prettifyError(error)}`);
   const [{ result }] = data;
-  const tokenSeconds = Math.min(result.token_seconds, TOKEN_SECONDS_CAPS[environment]);
+  const tokenSeconds = Math.min(result.token_seconds, TOKEN_SECONDS_CAPS[asked.resource.environment]);
   if (result.grant_seconds < tokenSeconds) return malformed('The grant is shorter than its token.');
   if (result.decision !== 'deny' && !result.matched.includes(result.rule)) {
     return malformed(`The rule that decided, ${result.rule}, is not among those that matched.`);
+  }
+  const approval = result.decision === 'needs_approval' ? approvalTerms(result, asked, table) : null;
+  if (approval !== null && !Number.isFinite(approval.denyQuorum)) {
+    return malformed('None of the rules that matched asks for an approval.');
+  }
+  if (approval?.requiredGroups.some((group) => !approval.groups.includes(group))) {
+    return denial(
+      NO_COMMON_GROUP,
+      NO_COMMON_GROUP_REASON,
+      'A group that must approve may not, by another rule.',
+    );
   }
   return {
     decision: result.decision,
@@ -102,12 +137,7 @@ export const readVerdict = (
     grantSeconds: result.grant_seconds,
     maxTokens: result.max_tokens,
     denialHoldSeconds: result.denial_hold_seconds,
-    approval: result.approval && {
-      groups: result.approval.groups,
-      quorum: result.approval.quorum,
-      pendingSeconds: result.approval.pending_seconds,
-      pickupSeconds: result.approval.pickup_seconds,
-    },
+    approval,
   };
 };
 

@@ -14,6 +14,17 @@ export const VOTE_REASONS = {
     advice: 'Assign the app role Approver.<group> in Entra if they should decide.',
     client: { status: 404, error: 'not_found' },
   },
+  not_eligible_now: {
+    meaning: 'Policy has changed since the request was opened, and no longer names a group of this person.',
+    advice:
+      'Somebody of the groups that the rule names now decides, if the request was opened for them, too.',
+    client: { status: 409, error: 'notice on the page' },
+  },
+  policy_denies: {
+    meaning: 'The person approved what policy denies by now.',
+    advice: 'Nothing, if the rule was changed on purpose: the agent would get nothing.',
+    client: { status: 409, error: 'notice on the page' },
+  },
   owner: {
     meaning: 'The person is an owner of the agent: owners never decide on its requests.',
     advice: 'Somebody else has to. If nobody can, give the group another member.',

@@ -15,6 +15,7 @@ const PRIVILEGES: Readonly<Record<keyof Tables, string>> = {
   access_requests: 'select, insert, update',
   request_keys: 'select, insert, update',
   votes: 'select, insert',
+  past_terms: 'select, insert',
   denials: 'select, insert, update',
   grants: 'select, insert, update',
   tokens: 'select, insert, update',

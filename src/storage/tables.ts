@@ -88,10 +88,17 @@ export type Tables = {
     approver_object: string;
     verdict: 'approve' | 'deny';
     approver_group: string;
+    approver_groups: string[] | null;
     reason: string;
     terms_digest: string;
     signed_in_at: Date;
     voted_at: Generated<Date>;
+  };
+  past_terms: {
+    request_id: string;
+    terms_digest: string;
+    terms: Json;
+    narrowed_at: Generated<Date>;
   };
   denials: {
     request_id: string;
@@ -110,6 +117,7 @@ export type Tables = {
     state: GrantState;
     ended_reason: GrantEnd | null;
     approver_groups: string[];
+    approvers: NullableJson;
     token_seconds: number;
     tokens_left: number | null;
     opened_at: Generated<Date>;
@@ -205,6 +213,8 @@ export type Tables = {
     username: string;
     roles: string[];
     signed_in_at: Generated<Date>;
+    authenticated_at: Date | null;
+    authentication_contexts: Generated<string[]>;
     seen_at: Generated<Date>;
     expires_at: Date;
   };

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { type DecisionWaits, openDecisionWaits, type WaitEnd } from '../../src/access/await-decisions.ts';
 import { castVote } from '../../src/access/vote.ts';
 import { type Database, DatabaseUnavailable, openDatabase } from '../../src/storage/database.ts';
-import { AGENT, approver, decisionWith, openRequest, seed } from '../support/access.ts';
+import { AGENT, approver, decisionWith, openRequest, seed, VOTED_ON } from '../support/access.ts';
 import { createDatabase } from '../support/database.ts';
 import { until } from '../support/fact.ts';
 import { checkPromises } from '../support/promises.ts';
@@ -52,8 +52,7 @@ const approve = (request: Awaited<ReturnType<typeof openRequest>>) =>
     verdict: 'approve',
     reason: 'checked',
     approver: approver(),
-    owners: [],
-    traceId: null,
+    ...VOTED_ON,
   });
 
 it('asks the database once in each look, for each request once, and not at all when nobody waits', async () => {

@@ -5,7 +5,7 @@ import { mintToken, nextDelivery, redeliverToken } from '../../src/access/issue-
 import { castVote } from '../../src/access/vote.ts';
 import { newTokenId } from '../../src/ids.ts';
 import { type Database, openDatabase } from '../../src/storage/database.ts';
-import { AGENT, approver, DECIDED_ON, decisionWith, openRequest, seed } from '../support/access.ts';
+import { AGENT, approver, DECIDED_ON, decisionWith, openRequest, seed, VOTED_ON } from '../support/access.ts';
 import { createDatabase } from '../support/database.ts';
 import { checkPromises } from '../support/promises.ts';
 
@@ -33,8 +33,7 @@ const approvedGrant = async (changes: Parameters<typeof decisionWith>[1] = {}) =
     verdict: 'approve',
     reason: 'month end',
     approver: approver(),
-    owners: [],
-    traceId: null,
+    ...VOTED_ON,
   });
   const { rows } = await sql<{ id: string }>`
     select id from grants where request_id = ${request.requestId}`.execute(database.db);

@@ -15,6 +15,7 @@ import {
   opening,
   openRequest,
   seed,
+  VOTED_ON,
 } from '../support/access.ts';
 import { createDatabase } from '../support/database.ts';
 import { checkPromises } from '../support/promises.ts';
@@ -90,7 +91,7 @@ describe('requests that are opened at the same instant', () => {
   it('are not opened where a denial holds, where the revisions moved, or where another was faster', async () => {
     const deniedScope = freshScope();
     const denied = await openRequest(database, decisionWith({}), [deniedScope]);
-    const ballot = { ...denied, reason: 'no', approver: approver(), owners: [], traceId: null };
+    const ballot = { ...denied, reason: 'no', approver: approver(), ...VOTED_ON };
     expect(await castVote(database, { ...ballot, verdict: 'deny' })).toEqual({ outcome: 'denied' });
     const taken = opening({ key: 'taken' });
     expect(await requests.open(taken)).not.toBeNull();
@@ -161,8 +162,7 @@ describe('requests that are looked for at the same instant', () => {
       verdict: 'deny',
       reason: 'no',
       approver: approver(),
-      owners: [],
-      traceId: null,
+      ...VOTED_ON,
     });
     const search = (agentId: string, wanted: readonly string[]) =>
       requests.find({

@@ -1,9 +1,10 @@
 import { sql } from 'kysely';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { castVote, type Vote, type VoteOutcome } from '../../src/access/vote.ts';
+import type { Vote } from '../../src/access/check-vote.ts';
+import { castVote, type VoteOutcome } from '../../src/access/vote.ts';
 import { type Database, openDatabase } from '../../src/storage/database.ts';
-import { AGENT, approver, decisionWith, freshScope, openRequest, seed } from '../support/access.ts';
+import { AGENT, approver, decisionWith, freshScope, openRequest, seed, VOTED_ON } from '../support/access.ts';
 import { createDatabase } from '../support/database.ts';
 import { checkPromises } from '../support/promises.ts';
 
@@ -30,8 +31,7 @@ const vote = (
     verdict: 'approve',
     reason: 'month end',
     approver: approver(),
-    owners: [],
-    traceId: null,
+    ...VOTED_ON,
     ...changes,
   });
 

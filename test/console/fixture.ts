@@ -20,6 +20,7 @@ import { REGISTRY_TENANT, registryEntries } from './registry-fixture.ts';
 import {
   type OpenedRequest,
   openRequest,
+  PERMITTED_NOW,
   POLICY_REVISION,
   type RequestChanges,
   seed,
@@ -79,6 +80,10 @@ export const startConsole = async (given?: TestDatabase, limited: Partial<LimitS
   const app = new Koa();
   app.use(throughFrontDoor(openFrontDoor({ publicUrls: [url], trustedProxies: [], logger })));
   const clock = { now: () => new Date() };
+  const policy: { -readonly [Part in 'decide' | 'catchUp']: ConsoleOptions[Part] } = {
+    decide: () => Promise.resolve(PERMITTED_NOW),
+    catchUp: () => Promise.resolve(),
+  };
   const options: ConsoleOptions = {
     database,
     url,
@@ -86,6 +91,8 @@ export const startConsole = async (given?: TestDatabase, limited: Partial<LimitS
     actionKey: randomBytes(32),
     registry: () => registry,
     policyRevision: () => POLICY_REVISION,
+    decide: (question) => policy.decide(question),
+    catchUp: () => policy.catchUp(),
     verifyAssertion: () => Promise.resolve({ reason: 'format' }),
     refusals,
     limits: openRateLimits({
@@ -155,6 +162,7 @@ export const startConsole = async (given?: TestDatabase, limited: Partial<LimitS
     people,
     registry,
     clock,
+    policy,
     signIn,
     openRequest: open,
     get,

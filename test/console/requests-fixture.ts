@@ -10,6 +10,22 @@ import type { Database } from '../../src/storage/database.ts';
 
 export const POLICY_REVISION = 'bundle-1';
 
+/** What policy answers when nobody but the request itself says who may decide. */
+export const PERMITTED_NOW: Decision = {
+  decision: 'permit',
+  rule: 'anything',
+  matched: ['anything'],
+  publicReason: 'allowed',
+  internalReason: 'allowed',
+  tokenSeconds: 45,
+  grantSeconds: 1800,
+  maxTokens: null,
+  denialHoldSeconds: 3600,
+  approval: null,
+  inputDigest: 'a'.repeat(64),
+  bundleRevision: POLICY_REVISION,
+};
+
 /** Whom a request is about, beyond the defaults of a payroll export. */
 export type RequestChanges = {
   readonly agent?: string;
@@ -41,7 +57,11 @@ const decisionOf = (changes: RequestChanges): Decision => ({
   ...changes.decision,
   approval: {
     groups: changes.groups ?? ['payroll'],
+    requiredGroups: [],
     quorum: changes.quorum ?? 1,
+    denyQuorum: 1,
+    signInSeconds: 3600,
+    authenticationContexts: [],
     pendingSeconds: 1800,
     pickupSeconds: 600,
     ...changes.approval,

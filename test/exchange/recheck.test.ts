@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { activatePolicy } from '../../src/registry/policy-revisions.ts';
-import { bundleOf, openEngine, permitRule, shippedBundle } from '../policy/bundles.ts';
+import { askingRule, bundleOf, openEngine, permitRule, shippedBundle } from '../policy/bundles.ts';
 import { startWorld, type TestWorld } from '../support/broker.ts';
 import { checkPromises } from '../support/promises.ts';
 
@@ -66,6 +66,29 @@ describe('when policy says no now', () => {
     expect(
       (await ask('support-agent', { audience: 'api://knowledge.prod', request_id: 'permit' })).status,
     ).toBe(200);
+  });
+});
+
+describe('when policy asks for more than the people who approved', () => {
+  const rule = (approval: object) => ({
+    ...askingRule({ id: 'deploy', ...approval }),
+    resource: DEPLOY.audience,
+    scopes: [DEPLOY.scope],
+    agents: ['ops-agent'],
+  });
+
+  it.each([
+    ['another group', { groups: ['security'] }],
+    ['more people', { groups: ['release'], quorum: 2 }],
+    ['a group that nobody of them is in', { groups: ['release', 'security'], required_groups: ['security'] }],
+  ])('%s: what was approved is refused as denied, and ends (T84)', async (key, approval) => {
+    const request_id = key.replaceAll(' ', '-');
+    const requestId = await approved(request_id);
+    await activate(await bundleOf({ rules: [rule(approval)] }));
+    expect((await ask('ops-agent', { ...DEPLOY, request_id })).body.error).toBe('access_denied');
+    expect(await told(requestId, 'grant.ended')).toBe(1);
+    await activate(shippedBundle());
+    expect((await ask('ops-agent', { ...DEPLOY, request_id })).body.error).toBe('access_denied');
   });
 });
 

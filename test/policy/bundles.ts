@@ -20,8 +20,9 @@ export const fixture = (name: string): Buffer =>
 /** The bundle that the product ships. */
 export const shippedBundle = (): Buffer => policyFile('bundle.tar.gz');
 
-/** A rule that permits `agent` to read the thing in production, with something changed. */
-export const permitRule = (change: Partial<Extract<Rule, { decision: 'permit' }>> = {}): Rule => ({
+type ApprovalRule = Extract<Rule, { decision: 'needs_approval' }>['approval'];
+
+const PERMIT: Extract<Rule, { decision: 'permit' }> = {
   id: 'read',
   resource: 'api://thing.prod',
   scopes: ['read'],
@@ -30,7 +31,21 @@ export const permitRule = (change: Partial<Extract<Rule, { decision: 'permit' }>
   token_seconds: 40,
   public_reason: 'Told to the agent.',
   internal_reason: 'Told to people.',
-  ...change,
+};
+
+/** A rule that permits `agent` to read the thing in production, with something changed. */
+export const permitRule = (change: Partial<typeof PERMIT> = {}): Rule => ({ ...PERMIT, ...change });
+
+/** The same, of which people are asked, with something changed in what is asked of them. */
+export const askingRule = ({
+  id = 'read',
+  ...approval
+}: Partial<ApprovalRule> & { readonly id?: string } = {}): Rule => ({
+  ...PERMIT,
+  id,
+  decision: 'needs_approval',
+  grant_seconds: 900,
+  approval: { groups: ['one'], quorum: 1, pending_seconds: 900, pickup_seconds: 300, ...approval },
 });
 
 /** A bundle of the shipped module and the given rules, or of other parts. */
@@ -43,7 +58,8 @@ export const bundleOf = async (
 };
 
 /** A bundle whose policy misbehaves as its agent is called. */
-export const misbehavingBundle = (): Promise<Uint8Array> => bundleOf({ wasm: fixture('misbehaving') });
+export const misbehavingBundle = (): Promise<Uint8Array> =>
+  bundleOf({ wasm: fixture('misbehaving'), rules: [askingRule({ id: 'good' })] });
 
 /** An engine that is closed at the end of the test, with a bundle loaded if one is given. */
 export const openEngine = async (bundle?: Uint8Array): Promise<PolicyEngine> => {

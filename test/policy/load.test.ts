@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { BundleRefused } from '../../src/policy/bundle.ts';
-import { bundleOf, fixture, openEngine, permitRule, question } from './bundles.ts';
+import { type RuleTable, tableOf } from '../../src/policy/rule-table.ts';
+import { askingRule, bundleOf, fixture, openEngine, permitRule, question } from './bundles.ts';
 
 describe('a bundle', () => {
   const other = permitRule({ id: 'other' });
@@ -56,6 +57,9 @@ describe('a bundle', () => {
       { rules: [], cases: { cases: [example('permit')] } },
       'decision is "deny", expected "permit"',
     ],
+    ['asks for approval without a quorum', { table: tableWith({ quorum: undefined }) }, 'quorum'],
+    ['asks for approval with a quorum of zero', { table: tableWith({ quorum: 0 }) }, 'quorum'],
+    ['takes nobody to deny', { table: tableWith({ deny_quorum: 0 }) }, 'deny_quorum'],
     ['has no explanation', { wasm: fixture('no-explanation') }, 'no entrypoint countersign/explanation'],
     [
       'was compiled before rules could refuse client secrets, and has one that does',
@@ -77,6 +81,13 @@ describe('a bundle', () => {
     expect(await engine.decide(question())).toMatchObject({ rule: 'read', bundleRevision: revision });
   });
 });
+
+/** Rules as somebody might write them into a bundle by hand. */
+function tableWith(approval: object): RuleTable {
+  const table = JSON.parse(JSON.stringify(tableOf([askingRule()])));
+  Object.assign(table.rules['api://thing.prod'].read.read.approval, approval);
+  return JSON.parse(JSON.stringify(table));
+}
 
 /** A module that exports nothing but a version: `(module (global (export "opa_wasm_abi_version") i32 (i32.const n)))`. */
 function moduleOfAbi(version: number): Buffer {

@@ -14,6 +14,15 @@ const permit = {
   internal_reason: 'Told to people.',
 };
 const approval = { groups: ['one'], quorum: 1, pending_seconds: 900, pickup_seconds: 300 };
+/** Everything that a rule may ask of approvers beyond groups and quorum. */
+const DEMANDS = {
+  groups: ['one', 'two'],
+  required_groups: ['one', 'two'],
+  quorum: 2,
+  deny_quorum: 2,
+  sign_in_max_age_seconds: 300,
+  authentication_context: 'c1',
+};
 const asking = { ...permit, decision: 'needs_approval', grant_seconds: 900, approval };
 const { token_seconds: _, ...withoutLifetime } = permit;
 const denial = { ...withoutLifetime, decision: 'deny' };
@@ -40,6 +49,10 @@ describe('a rule', () => {
     ['is for any agent', { ...permit, agents: 'any' }],
     ['is about several APIs', { ...permit, resource: ['api://thing.dev', 'api://thing.test'] }],
     ['is single use', { ...permit, max_tokens: 1 }],
+    [
+      'asks for each of two groups, two denials and a fresh sign-in',
+      { ...asking, approval: { ...approval, ...DEMANDS } },
+    ],
     ['refuses client secrets', { ...permit, refuse_client_secret: true }],
     ['demands roles and a proof key', { ...permit, roles: ['Reader'], require_key_binding: true }],
     [
@@ -61,6 +74,32 @@ describe('a rule', () => {
     ],
     ['a quorum of zero', { ...asking, approval: { ...approval, quorum: 0 } }, 'approval.quorum'],
     ['half a quorum', { ...asking, approval: { ...approval, quorum: 0.5 } }, 'approval.quorum'],
+    ['a denial by nobody', { ...asking, approval: { ...approval, deny_quorum: 0 } }, 'approval.deny_quorum'],
+    [
+      'a required group that may not approve',
+      { ...asking, approval: { ...approval, required_groups: ['two'] } },
+      'approval.required_groups: must be among the groups',
+    ],
+    [
+      'a required group twice',
+      { ...asking, approval: { ...approval, quorum: 2, required_groups: ['one', 'one'] } },
+      'the same group twice',
+    ],
+    [
+      'more required groups than people',
+      { ...asking, approval: { ...approval, ...DEMANDS, quorum: 1 } },
+      'approval.quorum: must not be less',
+    ],
+    [
+      'a sign-in that may be a day old',
+      { ...asking, approval: { ...approval, sign_in_max_age_seconds: 86_400 } },
+      'approval.sign_in_max_age_seconds',
+    ],
+    [
+      'an authentication context that Entra does not have',
+      { ...asking, approval: { ...approval, authentication_context: 'mfa' } },
+      'c1 to c99',
+    ],
     ['an approval by nobody', { ...asking, approval: { ...approval, groups: [] } }, 'approval.groups'],
     ['no approval where one is asked for', without(asking, 'approval'), 'approval: is missing'],
     ['no grant where approval is asked for', without(asking, 'grant_seconds'), 'grant_seconds: is missing'],

@@ -1,9 +1,9 @@
 /** Rows that the state machine's tests start from: one agent, one policy revision, requests opened by the real statements. */
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
+import type { Approver, Vote } from '../../src/access/check-vote.ts';
 import { type Opening, openRequests } from '../../src/access/open-request.ts';
 import { type Asked, termsDigest, termsOf } from '../../src/access/request-digest.ts';
-import type { Approver } from '../../src/access/vote.ts';
 import type { VerifiedWorkload } from '../../src/identity/verified-workload.ts';
 import { newGrantId, newRequestId, newTokenId } from '../../src/ids.ts';
 import type { ApprovalTerms, Decision } from '../../src/policy/decision.ts';
@@ -42,6 +42,26 @@ export const seed = async ({ db }: Database): Promise<void> => {
   await sql`update in_force set registry_revision = 1, policy_revision = 'bundle-1'`.execute(db);
 };
 
+/** What takes one person of payroll. */
+export const APPROVAL: ApprovalTerms = {
+  groups: ['payroll'],
+  requiredGroups: [],
+  quorum: 1,
+  denyQuorum: 1,
+  signInSeconds: 3600,
+  authenticationContexts: [],
+  pendingSeconds: 900,
+  pickupSeconds: 600,
+};
+
+/** What a vote is prepared on, if nothing changed since the request was opened. */
+export const VOTED_ON = {
+  owners: [],
+  registryRevision: 1,
+  decisionNow: { decision: 'needs_approval', approval: APPROVAL, bundleRevision: 'bundle-1' },
+  traceId: null,
+} as const satisfies Partial<Vote>;
+
 export const decisionWith = (
   approval: Partial<ApprovalTerms>,
   changes: Partial<Decision> = {},
@@ -55,7 +75,7 @@ export const decisionWith = (
   grantSeconds: 900,
   maxTokens: null,
   denialHoldSeconds: 3600,
-  approval: { groups: ['payroll'], quorum: 1, pendingSeconds: 900, pickupSeconds: 600, ...approval },
+  approval: { ...APPROVAL, ...approval },
   inputDigest: 'input',
   bundleRevision: 'bundle-1',
   ...changes,

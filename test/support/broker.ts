@@ -6,8 +6,7 @@ import { parseEnv } from 'node:util';
 import { sql } from 'kysely';
 import { type Logger, pino } from 'pino';
 import { writeBrokerFiles } from '../../lab/broker-files.ts';
-import { agentOf, apiOf, personOf, toolOf } from '../../lab/world.ts';
-import { castVote } from '../../src/access/vote.ts';
+import { agentOf, apiOf, toolOf } from '../../lab/world.ts';
 import { type Broker, startBroker } from '../../src/broker.ts';
 import { loadConfig } from '../../src/config.ts';
 import { LIMIT_NAMES } from '../../src/limits/settings.ts';
@@ -16,6 +15,7 @@ import { freePort } from '../../src/storage/free-port.ts';
 import { startTestEntra, type TestEntra } from '../lab/entra-fixture.ts';
 import { createDatabase } from './database.ts';
 import { checkPromises } from './promises.ts';
+import { voteAs } from './vote-as.ts';
 
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 export const JWT_TYPE = 'urn:ietf:params:oauth:token-type:jwt';
@@ -60,7 +60,7 @@ export type TestWorld = {
     requestId: string,
     verdict: 'approve' | 'deny',
     person?: string,
-  ) => ReturnType<typeof castVote>;
+  ) => ReturnType<typeof voteAs>;
   /** Names of the events of a request, in order. */
   readonly trace: (requestId: string) => Promise<string[]>;
   readonly stop: () => Promise<void>;
@@ -217,20 +217,7 @@ export const startWorld = async (
     },
     post: (path, body, headers = FORM) => send(undefined, path, { method: 'POST', body, headers }),
     get: (path, headers = {}) => send(undefined, path, { method: 'GET', headers }),
-    vote: async (requestId, verdict, person = 'approver') => {
-      const { objectId, roles } = personOf(entra.world, person);
-      const { rows } = await sql<{ terms_digest: string; agent_id: string }>`
-        select terms_digest, agent_id from access_requests where id = ${requestId}`.execute(database.db);
-      return castVote(database, {
-        requestId,
-        verdict,
-        reason: 'checked',
-        termsDigest: rows[0]?.terms_digest ?? '',
-        approver: { tenant: entra.entra.tenant, object: objectId, roles, signedInAt: new Date() },
-        owners: agentOf(entra.world, rows[0]?.agent_id ?? '').owners,
-        traceId: null,
-      });
-    },
+    vote: (...ballot) => voteAs({ world: entra.world, database }, ...ballot),
     trace: async (requestId) =>
       (
         await sql<{ name: string }>`

@@ -32,9 +32,20 @@ const BROKEN: Record<string, string> = {
       or (r.state = 'permitted') <> (r.decision ->> 'decision' = 'permit')
       or r.state = 'approved' and r.quorum > (
         select count(*) from votes v where v.request_id = r.id and v.verdict = 'approve' and v.terms_digest = r.terms_digest)`,
+  'I3: a grant without a vote of each group that must approve': `
+    select g.id from grants g join access_requests r on r.id = g.request_id
+    cross join lateral jsonb_array_elements_text(r.terms -> 'required_groups') as required (name)
+    where not exists (select from votes v where v.request_id = r.id and v.verdict = 'approve'
+      and v.terms_digest = r.terms_digest and required.name = any(v.approver_groups))`,
+  'I3: a vote of somebody who answers for the agent': `
+    select v.request_id from votes v join access_requests r on r.id = v.request_id join agents a on a.id = r.agent_id
+    cross join lateral jsonb_array_elements(
+      coalesce(a.definition -> 'owners', '[]') || coalesce(a.definition -> 'sponsors', '[]')) as person (ids)
+    where v.approver_tenant::text = person.ids ->> 'tenant' and v.approver_object::text = person.ids ->> 'object'`,
   'I3: approvals that are not votes': `
     select r.id from access_requests r where r.approvals <> (
-      select count(*) from votes v where v.request_id = r.id and v.verdict = 'approve')`,
+      select count(*) from votes v
+      where v.request_id = r.id and v.verdict = 'approve' and v.terms_digest = r.terms_digest)`,
   'I4: a token that outlives its grant or its terms': `
     select t.jti from tokens t join grants g on g.id = t.grant_id
     where t.expires_at > g.approved_until or t.expires_at > t.issued_at + make_interval(secs => g.token_seconds)`,
@@ -43,7 +54,8 @@ const BROKEN: Record<string, string> = {
     where (r.terms ->> 'max_tokens')::integer < (select count(*) from tokens t where t.grant_id = g.id)`,
   'I5: a request with a state that its events do not tell': `
     select r.id from access_requests r
-    left join audit_events e on e.request_id = r.id and e.name in ('request.expired', 'denial.given')
+    left join audit_events e on e.request_id = r.id and (e.name = 'request.expired' or e.name = 'denial.given'
+      and convert_from(e.body, 'UTF8')::jsonb ? 'hold_seconds')
     where r.state <> 'cancelled' group by r.id
     having count(e.name) <> (case when r.state in ('expired', 'denied') then 1 else 0 end)`,
   'I5: a grant under a request that is not permitted or approved': `

@@ -18,6 +18,7 @@ const consequences: ConsequenceModel = {
   keyBound: false,
   quorum: 1,
   approvals: 0,
+  denyQuorum: 1,
 };
 const model: ApprovalModel = {
   requestId: 'areq_1',
@@ -53,6 +54,7 @@ const model: ApprovalModel = {
       matched: ['payroll-export-prod'],
       reason: 'internal',
       groups: ['payroll'],
+      requiredGroups: [],
       bundleRevision: 'bundle-1',
       changedSince: false,
     },
