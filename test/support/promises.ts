@@ -3,7 +3,7 @@
  * grants only by policy or by enough distinct people who signed the same terms (I3), lifetimes within the grant (I4),
  * legal states with their one terminal event (I5), an event for everything that leaves (I1), nothing secret (I7).
  */
-import { sql } from 'kysely';
+import { CompiledQuery, sql } from 'kysely';
 import { expect } from 'vitest';
 import type { Database } from '../../src/storage/database.ts';
 
@@ -56,13 +56,38 @@ const BROKEN: Record<string, string> = {
     select r.id from access_requests r
     left join audit_events e on e.request_id = r.id and (e.name = 'request.expired' or e.name = 'denial.given'
       and convert_from(e.body, 'UTF8')::jsonb ? 'hold_seconds')
-    where r.state <> 'cancelled' group by r.id
+    where r.state <> 'cancelled' group by r.id, r.state
     having count(e.name) <> (case when r.state in ('expired', 'denied') then 1 else 0 end)`,
   'I5: a grant under a request that is not permitted or approved': `
     select g.id from grants g join access_requests r on r.id = g.request_id
     where r.state in ('pending', 'denied', 'expired', 'cancelled')`,
+  'I5: an approved or permitted request without a grant': `
+    select r.id from access_requests r left join grants g on g.request_id = r.id
+    where r.state in ('permitted', 'approved') and g.id is null`,
+  'I5: a token that a revoked grant left as it was': `
+    select t.jti from tokens t join grants g on g.id = t.grant_id
+    where g.ended_reason = 'revoked' and t.state <> 'REVOKED'`,
   'I7: a token or assertion in an event': `
     select position from audit_events where convert_from(body, 'UTF8') ~ 'eyJ[A-Za-z0-9_-]{10,}[.]'`,
+};
+
+/** The rows of one agent under the names of the tables, which the queries above then see instead of all rows. */
+const OF_AGENT = `with access_requests as (select * from access_requests where agent_id = $1),
+  grants as (select * from grants where agent_id = $1),
+  tokens as (select t.* from tokens t where t.grant_id in (select id from grants)),
+  votes as (select v.* from votes v where v.request_id in (select id from access_requests)),
+  audit_events as (select * from audit_events where agent_id = $1)`;
+
+const BROKEN_OF_AGENT = `${OF_AGENT} ${Object.entries(BROKEN)
+  .map(([promise, query]) => `select '${promise}' as promise, count(*) as rows from (${query}) broken`)
+  .join(' union all ')}`;
+
+/** The same for one agent in one query, where there are many. */
+export const checkPromisesOf = async (database: Database, agentId: string): Promise<void> => {
+  const { rows } = await database.pages.executeQuery<{ promise: string; rows: number }>(
+    CompiledQuery.raw(BROKEN_OF_AGENT, [agentId]),
+  );
+  expect(rows.filter((broken) => broken.rows > 0)).toEqual([]);
 };
 
 /** Fails with the rows that break a promise. */
