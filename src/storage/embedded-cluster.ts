@@ -93,8 +93,9 @@ const syncDirectory = async (directory: string): Promise<void> => {
 const removeAbandoned = async (directory: string): Promise<void> => {
   for (const entry of await readdir(directory)) {
     if (!entry.startsWith(UNFINISHED_PREFIX)) continue;
-    const { mtimeMs } = await lstat(join(directory, entry));
-    if (Date.now() - mtimeMs > ABANDONED_AFTER_MS) {
+    // Another start may finish with its own at this moment.
+    const found = await lstat(join(directory, entry)).catch(() => null);
+    if (found !== null && Date.now() - found.mtimeMs > ABANDONED_AFTER_MS) {
       await rm(join(directory, entry), { recursive: true, force: true });
     }
   }

@@ -23,6 +23,10 @@ const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 8_000;
 const POLL_MS = 20;
 
+/** On a server's command line: the process that started it. */
+const BROKER_PID_SETTING = 'countersign.broker';
+const BROKER_PID = new RegExp(`${BROKER_PID_SETTING.replace('.', '\\.')}=(\\d+)`);
+
 const launch = (program: string, args: readonly string[], { cwd, user }: Where) =>
   spawn(program, [...args, '-D', process.platform === 'linux' ? '/proc/self/cwd' : resolve(cwd)], {
     cwd,
@@ -89,6 +93,7 @@ export type Server = {
 const serverArguments = (cluster: Cluster, port: number): string[] =>
   Object.entries({
     cluster_name: cluster.name,
+    [BROKER_PID_SETTING]: process.pid,
     listen_addresses: '127.0.0.1',
     port,
     unix_socket_directories: '',
@@ -137,17 +142,31 @@ const settlesWithin = (promise: Promise<void>, milliseconds: number): Promise<bo
   ]).finally(() => over.abort());
 };
 
-/** A process's command line as its arguments or, where the system only tells one line, as that line. */
-const commandLine = async (pid: number): Promise<string> => {
+type ProcessLine = { readonly parent: number; readonly command: string };
+
+/** A process's parent and its command line, which the system tells as its arguments or as one line; null if it is gone. */
+const lookAtProcess = async (pid: number): Promise<ProcessLine | null> => {
   try {
-    if (process.platform === 'linux') return await readFile(`/proc/${pid}/cmdline`, 'utf8');
-    return (await promisify(execFile)('ps', ['-o', 'command=', '-p', String(pid)])).stdout;
+    if (process.platform !== 'linux') {
+      const { stdout } = await promisify(execFile)('ps', ['-o', 'ppid=,command=', '-p', String(pid)]);
+      const [, parent = '', command = ''] = /^\s*(\d+)\s+(.*)/s.exec(stdout) ?? [];
+      return { parent: Number(parent), command };
+    }
+    const command = await readFile(`/proc/${pid}/cmdline`, 'utf8');
+    // The name in parentheses may hold anything; then come the state and the parent.
+    const [, parent = ''] = /^.*\) \S (\d+)/s.exec(await readFile(`/proc/${pid}/stat`, 'utf8')) ?? [];
+    return { parent: Number(parent), command };
   } catch {
-    return '';
+    return null;
   }
 };
 
-export type Postmaster = { readonly pid: number; readonly port: number };
+export type Postmaster = {
+  readonly pid: number;
+  readonly port: number;
+  /** Whoever started it is gone: a living one is still its parent. */
+  readonly orphaned: boolean;
+};
 
 /**
  * The server that runs on the cluster's data directory now, if any. The pid that `postmaster.pid` names may long be
@@ -159,14 +178,26 @@ export const findPostmaster = async (cluster: Cluster): Promise<Postmaster | nul
   ).split('\n');
   const pid = Number(pidLine);
   if (!Number.isInteger(pid) || pid <= 1) return null;
-  if (!(await commandLine(pid)).includes(`cluster_name=${cluster.name}`)) return null;
-  return { pid, port: Number(portLine) };
+  const found = await lookAtProcess(pid);
+  if (!found?.command.includes(`cluster_name=${cluster.name}`)) return null;
+  const [, starter] = BROKER_PID.exec(found.command) ?? [];
+  return { pid, port: Number(portLine), orphaned: found.parent !== Number(starter) };
+};
+
+/** False: the process ended meanwhile. */
+const signalIfThere = (pid: number, signal: NodeJS.Signals): boolean => {
+  try {
+    return process.kill(pid, signal);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ESRCH') return false;
+    throw error;
+  }
 };
 
 /** Ends a server that nobody looks after any more: a fast shutdown, then an immediate one. */
-export const endPostmaster = async (cluster: Cluster, { pid }: Postmaster): Promise<void> => {
+export const endPostmaster = async (cluster: Cluster, { pid }: Pick<Postmaster, 'pid'>): Promise<void> => {
   for (const signal of ['SIGINT', 'SIGQUIT'] as const) {
-    process.kill(pid, signal);
+    if (!signalIfThere(pid, signal)) return;
     const until = Date.now() + STOP_TIMEOUT_MS;
     while (Date.now() < until) {
       if ((await findPostmaster(cluster))?.pid !== pid) return;

@@ -1,10 +1,10 @@
 /**
  * The default database: the real PostgreSQL 18 that npm brings, run as a child process on a directory of its own.
  *
- * Who uses a directory is told by an advisory lock that a living broker holds on a connection: it goes with the
- * process, however that ends. A server that runs while nobody holds the lock is the orphan of a killed broker and is
- * ended; one whose lock is held belongs to another broker, and this one does not start. Should two starts still race,
- * PostgreSQL's own lock on the data directory lets one of them through.
+ * A server whose parent is the process that started it belongs to a living broker, be it one that is still starting,
+ * and this one does not start. Any other is the orphan of a killed broker and is ended by whoever takes its advisory
+ * lock, which a broker holds on a connection as long as it lives: it goes with the process, however that ends. Should two
+ * starts still race, PostgreSQL's own lock on the data directory lets one of them through.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
@@ -26,6 +26,8 @@ const BROKER_LOCK = 0x62726f6b;
 /** A second start must be refused within 2 s. */
 const CONNECT_TIMEOUT_MS = 1_500;
 const RESTART_DELAY_MS = 250;
+/** Recovery after a crash replays at most a few minutes of changes. */
+const ORPHAN_TIMEOUT_MS = 60_000;
 /** Children of a server that was killed hold on to its memory for a moment, and a start fails so long. */
 const START_ATTEMPTS = 20;
 
@@ -61,19 +63,35 @@ const inUse = (directory: string): Error =>
     `the embedded database in ${directory} is in use by another Countersign: stop that one first, or give this one a directory of its own`,
   );
 
+/** It recovers (SQLSTATE cannot_connect_now), or another start is ending it: answers of a server on its way. */
+const PASSING = /\b(?:57P03|57P01|ECONNREFUSED|ECONNRESET)\b|terminated unexpectedly/;
+
+const isPassing = (error: unknown): boolean =>
+  error instanceof Error && PASSING.test(`${'code' in error ? error.code : ''} ${error.message}`);
+
 /** Ends the server that a killed broker left behind. Throws if it is a living broker's. */
 const endOrphan = async (cluster: Cluster, logger: Logger): Promise<void> => {
-  const found = await findPostmaster(cluster);
-  if (found === null) return;
-  const lock = await takeLock(cluster, found.port).catch(() => {
-    throw new Error(
-      `the embedded database in ${cluster.directory} is held by a PostgreSQL that does not answer (process ${found.pid}): wait for it or end it, then start again`,
-    );
-  });
-  if (lock === null) throw inUse(cluster.directory);
-  logger.warn({ pid: found.pid }, 'ending the embedded PostgreSQL that a killed broker left behind');
-  await lock.release();
-  await endPostmaster(cluster, found);
+  const until = performance.now() + ORPHAN_TIMEOUT_MS;
+  for (;;) {
+    const found = await findPostmaster(cluster);
+    if (found === null) return;
+    if (!found.orphaned) throw inUse(cluster.directory);
+    const answer = await takeLock(cluster, found.port).catch((cause: unknown) => ({ cause }));
+    if (answer === null) throw inUse(cluster.directory);
+    if ('release' in answer) {
+      logger.warn({ pid: found.pid }, 'ending the embedded PostgreSQL that a killed broker left behind');
+      return endPostmaster(cluster, found).finally(answer.release);
+    }
+    const { cause } = answer;
+    const isStill = (await findPostmaster(cluster))?.pid === found.pid;
+    if (isStill && (!isPassing(cause) || performance.now() > until)) {
+      throw new Error(
+        `the embedded database in ${cluster.directory} is held by a PostgreSQL that does not answer (process ${found.pid}): wait for it or end it, then start again`,
+        { cause },
+      );
+    }
+    await sleep(RESTART_DELAY_MS);
+  }
 };
 
 type Running = { readonly server: Server; readonly lock: Lock };
@@ -91,7 +109,7 @@ const run = async (cluster: Cluster, port: number, logger: Logger): Promise<Runn
   }
 };
 
-/** Tries again while only the leftovers of a killed server or a taken port stand in the way. */
+/** Tries again while only the leftovers of a killed server, a taken port or another's first step stand in the way. */
 const runAfterOthers = async (cluster: Cluster, logger: Logger): Promise<Running> => {
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -99,7 +117,8 @@ const runAfterOthers = async (cluster: Cluster, logger: Logger): Promise<Running
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       if (/lock file "postmaster\.pid" already exists/.test(reason)) throw inUse(cluster.directory);
-      const passing = /pre-existing shared memory|could not create any TCP\/IP sockets/.test(reason);
+      const passing =
+        /pre-existing shared memory|could not create any TCP\/IP sockets|lock file .* is empty/.test(reason);
       if (!passing || attempt === START_ATTEMPTS) {
         throw new Error(
           `the embedded database in ${cluster.directory} did not start: ${reason}; put that right, ${OTHERWISE}`,

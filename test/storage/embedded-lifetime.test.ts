@@ -6,6 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { joinEmbedded, startEmbedded } from '../../src/storage/embedded.ts';
+import { openCluster } from '../../src/storage/embedded-cluster.ts';
+import { startServer } from '../../src/storage/embedded-process.ts';
+import { freePort } from '../../src/storage/free-port.ts';
 import { openStorage } from '../../src/storage/open-storage.ts';
 import { signalServer } from '../support/database.ts';
 import { end, isRunning, killBrokers, query, spawnBroker, startBroker } from './broker-process.ts';
@@ -63,6 +66,26 @@ describe('a broker and its embedded database', () => {
     }
     for (const broker of started) await end(broker, 'SIGTERM');
     expect(await readdir(directory)).toEqual(['cluster']);
+  });
+
+  it('leave the server of a start alone that has not come to its lock yet', async () => {
+    const cluster = await openCluster(directory);
+    const starting = await startServer(cluster, await freePort(), logger);
+    await expect(startBroker(directory)).rejects.toThrow(/in use by another Countersign/);
+    expect(await isRunning(starting.pid)).toBe(true);
+    await starting.stop();
+    await end(await startBroker(directory), 'SIGTERM');
+  });
+
+  it('let one of several starts end an orphan', async () => {
+    await end(await startBroker(directory), 'SIGKILL');
+    const starts = await Promise.allSettled([1, 2, 3].map(() => startBroker(directory)));
+    const started = starts.filter((start) => start.status === 'fulfilled').map(({ value }) => value);
+    expect(started).toHaveLength(1);
+    for (const start of starts) {
+      if (start.status === 'rejected') expect(String(start.reason)).toMatch(/in use by another Countersign/);
+    }
+    for (const broker of started) await end(broker, 'SIGTERM');
   });
 
   it('part when the broker is killed: the next start ends the orphan and finds every commit', async () => {
