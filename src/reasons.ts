@@ -136,6 +136,11 @@ const REASONS = {
   },
   assertion_rejected: ASSERTION,
   agent_unknown: ASSERTION,
+  replay: {
+    error: 'invalid_request',
+    description:
+      'the subject_token has another request open: repeat that one, or get a new token from Entra for this one',
+  },
   agent_disabled: { error: 'access_denied', description: 'this agent is disabled' },
   denied_by_policy: { error: 'access_denied', description: 'policy does not allow this' },
   denied_by_approver: { error: 'access_denied', description: 'an approver said no' },

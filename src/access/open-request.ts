@@ -11,6 +11,7 @@ import type { Decision } from '../policy/decision.ts';
 import type { Database, Statement } from '../storage/database.ts';
 import { type RequestKey, storedKey } from './find-request.ts';
 import type { DecidedOn } from './guard.ts';
+import { SINGLED } from './opened-assertions.ts';
 import type { Asked, Terms } from './request-digest.ts';
 import { spendFrom } from './used-proofs.ts';
 
@@ -46,7 +47,7 @@ export type Opened = { readonly expiresAt: Date; readonly token: Minted | null }
  */
 const openStatement = (
   name: string,
-  proof: { readonly column: string; readonly spent: string },
+  { columns = '', singled = '', spent = '' }: { columns?: string; singled?: string; spent?: string },
 ): Statement => ({
   name,
   text: `
@@ -55,7 +56,7 @@ with asked as materialized (
     id text, key text, replaces text, audience text, scopes text[], authorization_details jsonb, proof_key text,
     request_digest text, justification text, requested_seconds integer, workload jsonb, decision jsonb, terms jsonb,
     terms_digest text, quorum smallint, open_seconds integer, grant_id text, token_seconds integer, max_tokens integer,
-    jti text, kid text${proof.column})
+    jti text, kid text${columns})
 ), guard as (
   select asked.* from asked join agents a on a.id = asked.agent_id cross join in_force f
   where a.enabled and a.revision <= asked.registry_revision
@@ -69,7 +70,7 @@ with asked as materialized (
   on conflict (agent_id, key) do update set request_id = excluded.request_id
     where k.request_id = (select asked.replaces from asked where asked.id = excluded.request_id)
   returning k.request_id
-), opened as (
+)${singled}, opened as (
   insert into access_requests (id, agent_id, audience, scopes, authorization_details, proof_key, request_digest,
     justification, requested_seconds, workload, registry_revision, decision, terms, terms_digest, quorum, state,
     expires_at, decided_at)
@@ -77,7 +78,7 @@ with asked as materialized (
     a.justification, a.requested_seconds, a.workload, a.registry_revision, a.decision, a.terms, a.terms_digest, a.quorum,
     case when a.jti is null then 'pending' else 'permitted' end, now() + make_interval(secs => a.open_seconds),
     case when a.jti is not null then now() end
-  from claimed join asked a on a.id = claimed.request_id
+  from ${singled === '' ? 'claimed' : 'singled'} c join asked a on a.id = c.request_id
   returning id, expires_at
 ), granted as (
   insert into grants (id, request_id, agent_id, terms_digest, state, approver_groups, token_seconds, tokens_left,
@@ -97,16 +98,29 @@ with asked as materialized (
   select event.name, event.request_id, event.agent_id, event.body
   from opened join ${eventRows(2)} on event.request_id = opened.id
   order by event.position
-)${proof.spent}
+)${spent}
 select opened.id, opened.expires_at, minted.issued_at as token_issued_at, minted.expires_at as token_expires_at
 from opened left join granted on granted.request_id = opened.id left join minted on minted.jti = granted.current_jti`,
 });
 
-export const OPEN = openStatement('open-requests', { column: '', spent: '' });
+const OPENED = 'opened join asked a on a.id = opened.id';
+
+export const OPEN = openStatement('open-requests', {});
 export const OPEN_PROVEN = openStatement('open-proven-requests', {
-  column: ', proof text',
-  spent: `, ${spendFrom('opened join asked a on a.id = opened.id', 'a.proof')}`,
+  columns: ', proof text',
+  spent: `, ${spendFrom(OPENED, 'a.proof')}`,
 });
+/** With proofs or without. */
+export const OPEN_SINGLE = openStatement('open-single-requests', {
+  columns: ', proof text, tenant_id uuid, assertion_id text, assertion_expires_at bigint',
+  singled: `, ${SINGLED}`,
+  spent: `, ${spendFrom(`${OPENED} where a.proof is not null`, 'a.proof')}`,
+});
+
+const statementFor = (openings: readonly Opening[]): Statement => {
+  if (openings.some(({ workload }) => workload.strictReplay)) return OPEN_SINGLE;
+  return openings.some(({ proof }) => proof !== null) ? OPEN_PROVEN : OPEN;
+};
 
 const rowOf = ({ on, asked, terms, permitted, ...opening }: Opening) => ({
   agent_id: on.agentId,
@@ -134,6 +148,11 @@ const rowOf = ({ on, asked, terms, permitted, ...opening }: Opening) => ({
   jti: permitted?.jti,
   kid: permitted?.kid,
   proof: opening.proof ?? undefined,
+  ...(opening.workload.strictReplay && {
+    tenant_id: opening.workload.tenantId,
+    assertion_id: opening.workload.assertionId,
+    assertion_expires_at: opening.workload.expiresAt,
+  }),
 });
 
 type OpenedRow = {
@@ -152,17 +171,17 @@ const openedOf = (row: OpenedRow): Opened => ({
 });
 
 /**
- * Opens requests, each with a key of its own among them and all with proofs or none. Null for one that was not opened:
- * somebody else was faster, a denial holds, the agent is disabled or the revisions moved; read again. Throws what
- * `isReplay` recognizes if a proof was used before: then none was opened.
+ * Opens requests, each with a key of its own among them, all with proofs or none and all of tenants with strict replay or
+ * none. Null for one that was not opened: somebody else was faster, a denial holds, the agent is disabled or the
+ * revisions moved; read again. Throws what `isReplay` or `isAssertionReplay` recognizes if a proof was used before, or
+ * an assertion has another request open: then none was opened.
  */
 export const openRequests = async (
   database: Pick<Database, 'query'>,
   openings: readonly Opening[],
 ): Promise<(Opened | null)[]> => {
   const events = openings.flatMap((opening) => opening.events);
-  const proven = openings.some(({ proof }) => proof !== null);
-  const rows = await database.query<OpenedRow>(proven ? OPEN_PROVEN : OPEN, [
+  const rows = await database.query<OpenedRow>(statementFor(openings), [
     JSON.stringify(openings.map(rowOf)),
     ...eventValues(events, new Date()),
   ]);

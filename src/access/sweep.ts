@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { forgetRevocations } from '../revocation/revocation-log.ts';
 import type { Database } from '../storage/database.ts';
 import { expireGrants, expireRequests, lapseGrants } from './end.ts';
+import { forgetAssertions } from './opened-assertions.ts';
 import { forgetProofs } from './used-proofs.ts';
 
 /** How often a replica looks; late by that much is only late in the lists and the trail. */
@@ -35,9 +36,10 @@ const findDue = async (database: Database): Promise<Due[]> => {
 
 const ENDERS = { request: expireRequests, expired: expireGrants, lapsed: lapseGrants } as const;
 
-/** Ends everything that is due now, and forgets used proofs and old revocations. Returns how many rows this call moved. */
+/** Ends everything that is due now, and forgets what only mattered for a while. Returns how many rows this call moved. */
 export const sweep = async (database: Database): Promise<number> => {
   await forgetProofs(database.db);
+  await forgetAssertions(database.db);
   await forgetRevocations(database);
   const due = await findDue(database);
   let moved = 0;

@@ -124,6 +124,7 @@ export const checkClaims = (
       ...client,
       assertionId: uti,
       version: issuer.version,
+      strictReplay: tenant.strictReplay,
       ...held,
       ...times,
       parentApplicationId: isGuid(parent) ? parent : null,

@@ -35,6 +35,8 @@ export type TrustedTenant = {
   readonly requiredRoles: readonly string[];
   /** Accept app-only tokens of a registration that does not ask Entra for the `idtyp` claim. */
   readonly allowMissingIdtyp: boolean;
+  /** One assertion may have one request open at a time. */
+  readonly strictReplay: boolean;
 };
 
 type Cloud = { readonly authority: string; readonly v1Issuer: string };
@@ -109,6 +111,7 @@ const entry = z
     audiences: z.array(audience).min(1, 'must name at least one audience'),
     required_roles: z.array(z.string().min(1)).default([]),
     allow_missing_idtyp: z.boolean().default(false),
+    replay: z.enum(['allow', 'strict'], 'must be allow or strict').default('allow'),
   })
   .superRefine(({ versions, audiences }, context) => {
     const hasGuid = audiences.some((text) => isGuid(text));
@@ -170,7 +173,7 @@ const describe = ({ path, message }: z.core.$ZodIssue): string => {
 
 /**
  * Reads the list of trusted tenants, the content of `COUNTERSIGN_ENTRA`: YAML, one entry per tenant with
- * `tenant`, `cloud`, `versions`, `audiences`, `required_roles` and `allow_missing_idtyp`.
+ * `tenant`, `cloud`, `versions`, `audiences`, `required_roles`, `allow_missing_idtyp` and `replay`.
  *
  * @throws Error whose message has one line per problem.
  */
@@ -184,5 +187,6 @@ export const parseTrustedTenants = (yamlText: string): TrustedTenant[] => {
     issuers: [...new Set(listed.versions)].map((tokenVersion) => trustOf(listed, tokenVersion)),
     requiredRoles: listed.required_roles,
     allowMissingIdtyp: listed.allow_missing_idtyp,
+    strictReplay: listed.replay === 'strict',
   }));
 };

@@ -17,6 +17,8 @@ export type VerifiedWorkload = {
   readonly credential: 'none' | 'secret' | 'certificate';
   /** `ver`: which Entra token version this was. */
   readonly version: '1.0' | '2.0';
+  /** Its tenant's entry lets an assertion have one request open at a time (`replay: strict`). */
+  readonly strictReplay: boolean;
   /** `roles`: app roles granted to the workload at our registration; empty if none. */
   readonly roles: readonly string[];
   /** `iat` and `exp`, seconds since the epoch. */

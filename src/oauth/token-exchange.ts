@@ -5,6 +5,7 @@
  * a token leaves (`answer.ts`) only after its rows and events are committed.
  */
 import type { Found } from '../access/find-request.ts';
+import { isAssertionReplay } from '../access/opened-assertions.ts';
 import { requestDigest } from '../access/request-digest.ts';
 import { isReplay } from '../access/used-proofs.ts';
 import type { VerifiedWorkload } from '../identity/verified-workload.ts';
@@ -140,8 +141,9 @@ const attemptExchange = async (
   try {
     return await answerFound(parts, exchange, found);
   } catch (error) {
-    if (!isReplay(error)) throw error;
-    return refuseCaller(parts, caller, request, 'proof_replayed');
+    if (isReplay(error)) return refuseCaller(parts, caller, request, 'proof_replayed');
+    if (isAssertionReplay(error)) return refuseCaller(parts, caller, request, 'replay');
+    throw error;
   }
 };
 

@@ -119,6 +119,11 @@ export const EXCHANGE_REASONS: Readonly<Record<ExchangeReason, Explanation>> = {
     meaning: 'The rule demands a proof key, and the caller proved none.',
     advice: 'The agent must send DPoP proofs, or the rule must not demand them.',
   },
+  replay: {
+    meaning: 'The assertion has another request open, and its tenant’s entry says replay: strict.',
+    advice:
+      'The agent must get a token from Entra for each request (past the library’s cache). If it did, its token was stolen.',
+  },
   agent_disabled: {
     meaning: 'The agent is disabled in the registry.',
     advice: 'If it should work again, set enabled: true and apply. Else find out why it still runs.',

@@ -27,7 +27,7 @@ type Waiting<Call, Result> = {
 };
 
 /** Whether nobody can say what became of the statement, or whether asking again now is of any use. */
-const isOutage = (error: unknown): boolean =>
+export const isOutage = (error: unknown): boolean =>
   error instanceof DatabaseUnavailable && error.code !== LOCK_TIMEOUT;
 
 /** The same function for a single call: it waits for its group. */

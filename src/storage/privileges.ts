@@ -23,6 +23,7 @@ const PRIVILEGES: Readonly<Record<keyof Tables, string>> = {
   revocations: 'select, insert, delete',
   blocks: 'select, insert, update',
   used_proofs: 'select, insert, delete',
+  opened_assertions: 'select, insert, update, delete',
   token_uses: 'select, insert',
   audit_events: 'select, insert',
   people: 'select, insert, update',

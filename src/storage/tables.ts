@@ -167,6 +167,12 @@ export type Tables = {
     digest: string;
     used_at: Generated<Date>;
   };
+  opened_assertions: {
+    tenant_id: string;
+    assertion_id: string;
+    request_id: string;
+    expires_at: Date;
+  };
   token_uses: {
     audience: string;
     event_id: string;

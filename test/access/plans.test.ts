@@ -10,7 +10,7 @@ import {
   REDELIVER_BOUND_TOKEN,
   REDELIVER_TOKEN,
 } from '../../src/access/issue-token.ts';
-import { OPEN, OPEN_PROVEN } from '../../src/access/open-request.ts';
+import { OPEN, OPEN_PROVEN, OPEN_SINGLE } from '../../src/access/open-request.ts';
 import { type Database, openDatabase } from '../../src/storage/database.ts';
 import { createDatabase } from '../support/database.ts';
 
@@ -39,6 +39,7 @@ describe('in a database that is empty and was never analyzed', () => {
     FIND_SETTLED,
     OPEN,
     OPEN_PROVEN,
+    OPEN_SINGLE,
     MINT_TOKEN,
     MINT_BOUND_TOKEN,
     REDELIVER_TOKEN,

@@ -75,6 +75,7 @@ const workloadOf = (agent: Principal & { readonly application: string }): Verifi
   assertionId: 'uti',
   credential: 'certificate',
   version: '2.0',
+  strictReplay: false,
   roles: [],
   issuedAt: Math.floor(Date.now() / 1000) - 120,
   expiresAt: Math.floor(Date.now() / 1000) + 3600,

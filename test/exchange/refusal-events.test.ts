@@ -13,6 +13,7 @@ import { readRegistry } from '../../src/registry/registry-file.ts';
 import type { RegistryDocument } from '../../src/registry/registry-schema.ts';
 import { bundleOf, openEngine, permitRule, shippedBundle } from '../policy/bundles.ts';
 import { type Answer, startWorld, type TestWorld } from '../support/broker.ts';
+import { startTrusting, trustIn } from '../support/entra-modes.ts';
 import { checkPromises } from '../support/promises.ts';
 import { createProver, type ProofChanges, type Prover } from '../support/prover.ts';
 
@@ -146,6 +147,14 @@ const ATTEMPTS: Readonly<Record<ExchangeReason, () => Promise<Answer>>> = {
     const answer = await ask({ request_id: 'keyed' });
     await activate(shippedBundle());
     return answer;
+  },
+  replay: async () => {
+    const strict = await startTrusting(world, [trustIn(world.entra, { replay: 'strict' })]);
+    const subject_token = await world.assertion('support-agent');
+    const asked = { audience: 'api://knowledge.prod', scope: 'articles.read', subject_token };
+    const open = (request_id: string) => world.exchange({ ...asked, request_id }, { port: strict.port });
+    expect((await open('replay-1')).status).toBe(200);
+    return open('replay-2').finally(strict.stop);
   },
   agent_disabled: async () => {
     await put(changeAgent('support-agent', { enabled: false }));

@@ -35,6 +35,7 @@ describe('the trusted tenants', () => {
         ],
         requiredRoles: [],
         allowMissingIdtyp: false,
+        strictReplay: false,
       },
     ]);
   });

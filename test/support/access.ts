@@ -20,6 +20,7 @@ export const WORKLOAD: VerifiedWorkload = {
   assertionId: 'uti',
   credential: 'secret',
   version: '2.0',
+  strictReplay: false,
   roles: [],
   issuedAt: 0,
   expiresAt: 0,
@@ -146,6 +147,7 @@ export const opening = (changes: {
   readonly replaces?: string;
   readonly policyRevision?: string;
   readonly proof?: string;
+  readonly workload?: VerifiedWorkload;
 }): Opening => {
   const { agentId = AGENT, scopes = [freshScope()], decision = permit } = changes;
   const requestId = newRequestId();
@@ -163,7 +165,7 @@ export const opening = (changes: {
     proof: changes.proof ?? null,
     justification: null,
     requestedSeconds: null,
-    workload: WORKLOAD,
+    workload: changes.workload ?? WORKLOAD,
     decision,
     terms,
     termsDigest: termsDigest(terms),
