@@ -1,0 +1,10 @@
+/** The tests of the pure checks: without the database of the other tests, and without those that go on for long. */
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/identity/*.test.ts', 'test/access/*.pure.test.ts', 'test/strict-json.test.ts'],
+    exclude: ['test/identity/{fuzz,wycheproof,key-cache,withdrawn-keys,entra-guide,clouds}.test.ts'],
+    testTimeout: 30_000,
+  },
+});
