@@ -147,6 +147,7 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
     verifyAssertion,
     refusals,
     limits,
+    observeShed: () => metrics.countShed('pages'),
     clock: systemClock,
     logger,
   });
@@ -199,6 +200,7 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
       refusals,
       clock: systemClock,
       observe: metrics.countTokenUses,
+      observeShed: () => metrics.countShed('reports'),
     }).routes(),
   );
   const consoleApp = config.consoleListen === null ? app : openApp(openDoor(config.consoleUrl));
@@ -213,7 +215,7 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
   const operations = await listen({
     ...config.operationsListen,
     setting: 'COUNTERSIGN_OPERATIONS_LISTEN',
-    handler: operationsHandler({ metrics, checks, notes: storage.weaknesses }),
+    handler: operationsHandler({ metrics, checks, notes: storage.weaknesses, logger }),
     logger,
   });
   parts.defer(operations.close);

@@ -61,7 +61,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   'src/access': ['src/audit', 'src/storage', 'src/policy', 'src/registry', 'src/revocation', 'src/identity'],
   'src/tokens': ['src/audit', 'src/storage', 'src/registry'],
   'src/limits': ['src/audit', 'src/http', 'src/identity', 'src/storage'],
-  'src/operations': ['src/storage'],
+  'src/operations': ['src/storage', 'src/http'],
   'src/proof': [],
   'src/resource-server': ['src/proof'],
   migrations: [],

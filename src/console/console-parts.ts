@@ -33,6 +33,8 @@ export type ConsoleOptions = {
   readonly verifyAssertion: GuardedVerifier;
   readonly refusals: Refusals;
   readonly limits: RateLimits;
+  /** Counts a page that was refused because too many were under way. */
+  readonly observeShed: () => void;
   readonly clock: Clock;
   readonly logger: Logger;
 };

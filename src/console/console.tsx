@@ -10,7 +10,7 @@ import { loadAssets } from './assets.ts';
 import { auditRoutes } from './audit-routes.tsx';
 import type { ConsoleOptions, ConsoleParts, ConsoleState } from './console-parts.ts';
 import { openEntra } from './entra.ts';
-import { answerSafely, refuseRole, withSession } from './guards.tsx';
+import { answerSafely, boundedPages, refuseRole, withSession } from './guards.tsx';
 import { notFound } from './refusals.ts';
 import { mayApprove, mayReadTrail } from './roles.ts';
 import { signInRoutes } from './sign-in-routes.tsx';
@@ -66,6 +66,7 @@ export const consoleRouter = (options: ConsoleOptions): Router<ConsoleState> => 
   const router = new Router<ConsoleState>();
   router.use(answerSafely(parts));
   assetRoute(router, parts);
+  router.use(boundedPages(parts));
   startRoute(router, parts);
   signInRoutes(router, parts);
   approvalRoutes(router, parts);

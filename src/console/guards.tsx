@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { RouterMiddleware } from '@koa/router';
 import { readForm } from '../http/form.ts';
+import { openSlots, SLOTS, TooMuchUnderWay, withinSlots } from '../http/slots.ts';
 import { traceIdOf } from '../http/trace-id.ts';
 import { retryAfterSecondsOf } from '../http/unavailable.ts';
 import { answerRefusal, asksForPart, redirect } from './answers.tsx';
@@ -9,6 +10,7 @@ import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts
 import { readCookie } from './cookies.ts';
 import { EntraUnavailable } from './entra.ts';
 import {
+  busy,
   entraUnavailable,
   forged,
   internal,
@@ -48,8 +50,12 @@ export const answerSafely =
         answerRefusal(parts, context, internal(traceId));
         return;
       }
-      parts.logger.warn(about, 'console answered 503: something that must hold is unavailable');
       context.set('Retry-After', String(retryAfter));
+      if (error instanceof TooMuchUnderWay) {
+        answerRefusal(parts, context, busy);
+        return;
+      }
+      parts.logger.warn(about, 'console answered 503: something that must hold is unavailable');
       answerRefusal(
         parts,
         context,
@@ -57,6 +63,12 @@ export const answerSafely =
       );
     }
   };
+
+/** So many pages at a time; others are told to come back at once. */
+export const boundedPages = (parts: ConsoleParts): Middleware => {
+  const slots = openSlots(SLOTS.pages, parts.observeShed);
+  return (_context, next) => withinSlots(slots, next);
+};
 
 /** Only a post from a page of this very origin passes; nothing is read of any other. */
 export const requireSameOrigin =

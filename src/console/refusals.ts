@@ -98,6 +98,14 @@ export const unavailable = (typed: boolean): Refusal => ({
   action: null,
 });
 
+export const busy: Refusal = {
+  status: 503,
+  code: 'too_much_under_way',
+  title: 'Too busy for the moment',
+  text: 'Too many pages are asked for at once. Nothing was done or recorded. Try again in a second.',
+  action: null,
+};
+
 export const internal = (traceId: string): Refusal => ({
   status: 500,
   code: traceId,

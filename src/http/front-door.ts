@@ -8,6 +8,7 @@ import type { BlockList } from 'node:net';
 import type { Middleware } from 'koa';
 import type { Logger } from 'pino';
 import { clientAddress, parseTrustedProxies } from './client-address.ts';
+import { TooMuchUnderWay } from './slots.ts';
 import { retryAfterSecondsOf } from './unavailable.ts';
 
 /** Proxies and browsers send about thirty. */
@@ -98,7 +99,8 @@ const statusOfSender = (error: unknown): number | null =>
     ? Number(error.status)
     : null;
 
-const setGuards = (response: ServerResponse, secure: boolean): void => {
+/** What every answer carries; `secure`: it is sent on https. */
+export const setGuards = (response: ServerResponse, secure: boolean): void => {
   for (const [name, value] of SECURITY_HEADERS) response.setHeader(name, value);
   if (secure) response.setHeader('Strict-Transport-Security', STRICT_TRANSPORT_SECURITY);
 };
@@ -133,11 +135,13 @@ export const openFrontDoor = ({ publicUrls, trustedProxies, logger }: FrontDoorO
       const retryAfter = retryAfterSecondsOf(error);
       const senderStatus = statusOfSender(error);
       if (retryAfter !== null) {
-        logger.warn(about, 'answered 503: something that must hold is unavailable');
+        // A flood must not fill the log with itself.
+        const shed = error instanceof TooMuchUnderWay;
+        if (!shed) logger.warn(about, 'answered 503: something that must hold is unavailable');
         response.setHeader('Retry-After', retryAfter);
         sendJson(response, 503, {
           error: 'temporarily_unavailable',
-          error_description: 'try the same request again',
+          error_description: shed ? error.message : 'try the same request again',
         });
       } else if (senderStatus !== null) {
         sendJson(response, senderStatus, {

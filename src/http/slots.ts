@@ -13,7 +13,24 @@ export type Pause = <T>(waiting: Promise<T>) => Promise<T>;
 /** Runs the work and answers true, or answers false at once where too much is under way. */
 export type Slots = (work: (pause: Pause) => Promise<void>) => Promise<boolean>;
 
-export const openSlots = (max: number): Slots => {
+/**
+ * How much of each class may be under way. What is answered from memory in one go (metadata, keys, style sheets) is in
+ * none: there is never more than one of it. Whoever is held for news counts where it is held, see `Pause`.
+ */
+export const SLOTS = {
+  /**
+   * A quarter of a second's work of one processor, so that none waits longer than its client does. A form counts from
+   * when it is there: senders who take their time take nobody's place.
+   */
+  exchanges: 256,
+  /** Ten times the connections that pages read with: a page asks a few times, milliseconds each. */
+  pages: 32,
+  /** Transactions on the connections of exchanges, of which some stay free. */
+  reports: 6,
+} as const;
+
+/** Room for `max`; `observeFull` counts what is refused. */
+export const openSlots = (max: number, observeFull: () => void = () => undefined): Slots => {
   let underWay = 0;
   const pause: Pause = async (waiting) => {
     underWay -= 1;
@@ -24,7 +41,10 @@ export const openSlots = (max: number): Slots => {
     }
   };
   return async (work) => {
-    if (underWay >= max) return false;
+    if (underWay >= max) {
+      observeFull();
+      return false;
+    }
     underWay += 1;
     try {
       await work(pause);
@@ -33,4 +53,24 @@ export const openSlots = (max: number): Slots => {
     }
     return true;
   };
+};
+
+/** Nothing was done: 503, and there is room again as soon as some of what is under way has ended. */
+export class TooMuchUnderWay extends Error {
+  readonly retryAfterSeconds = 1;
+
+  constructor() {
+    super('too much is under way; try the same request again');
+    this.name = 'TooMuchUnderWay';
+  }
+}
+
+/** The result of the work. Throws `TooMuchUnderWay` at once where there is no room for it. */
+export const withinSlots = async <Result>(slots: Slots, work: () => Promise<Result>): Promise<Result> => {
+  let done: { readonly result: Result } | undefined;
+  await slots(async () => {
+    done = { result: await work() };
+  });
+  if (done === undefined) throw new TooMuchUnderWay();
+  return done.result;
 };

@@ -3,7 +3,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { Logger } from 'pino';
 import { readForm } from '../http/form.ts';
 import { type FrontDoor, sendJson } from '../http/front-door.ts';
-import { openSlots } from '../http/slots.ts';
+import { openSlots, SLOTS, TooMuchUnderWay } from '../http/slots.ts';
 import { traceIdOf } from '../http/trace-id.ts';
 import { retryAfterSecondsOf } from '../http/unavailable.ts';
 import { type AnswerParts, answerOf } from './answer.ts';
@@ -30,13 +30,6 @@ export type TokenRoute = (
   address: string,
 ) => Promise<void>;
 
-/**
- * Exchanges under way: a quarter of a second's work of one processor, so that none waits longer than its client does. A form
- * counts from when it is there: senders who take their time take nobody's place.
- */
-const EXCHANGES_MAX = 256;
-const SHED_RETRY_SECONDS = 1;
-
 const labelOf = (outcome: Outcome): string => {
   if (outcome.kind === 'refused') return outcome.reason;
   return outcome.kind === 'pending' && outcome.early ? 'slow_down' : outcome.kind;
@@ -45,7 +38,7 @@ const labelOf = (outcome: Outcome): string => {
 /** Answers `/token`: without the framework, which would be a part of what every exchange costs. */
 export const openTokenRoute = (options: TokenRouteOptions): TokenRoute => {
   const { logger } = options;
-  const exchanges = openSlots(EXCHANGES_MAX);
+  const exchanges = openSlots(SLOTS.exchanges, () => options.observe('shed', 0));
   const calls = new WeakMap<IncomingMessage, ExchangeCall>();
   const endpoint = createTokenEndpoint({
     issuer: options.issuer,
@@ -112,9 +105,9 @@ export const openTokenRoute = (options: TokenRouteOptions): TokenRoute => {
       return endpoint.handle(request, response, form);
     });
     if (handled) return;
-    options.observe('shed', 0);
-    response.setHeader('Retry-After', SHED_RETRY_SECONDS);
-    refuse(response, 503, 'temporarily_unavailable', 'too much is under way; try the same request again');
+    const { message, retryAfterSeconds } = new TooMuchUnderWay();
+    response.setHeader('Retry-After', retryAfterSeconds);
+    refuse(response, 503, 'temporarily_unavailable', message);
   };
 };
 

@@ -6,6 +6,7 @@ import { type RejectedCaller, tellRejectedCaller } from '../audit/rejected-calle
 import type { Clock } from '../clock.ts';
 import { readJson } from '../http/json.ts';
 import { networkOf } from '../http/network.ts';
+import { openSlots, SLOTS, withinSlots } from '../http/slots.ts';
 import { traceIdOf } from '../http/trace-id.ts';
 import { descriptionOf, type Exceeded, exceededHeaders } from '../limits/exceeded.ts';
 import type { GuardedVerifier } from '../limits/guard-assertions.ts';
@@ -40,6 +41,8 @@ export type TokenUseOptions = {
   readonly clock: Clock;
   /** Counts recorded uses. */
   readonly observe: (outcome: 'allowed' | 'refused', count: number) => void;
+  /** Counts a report that was refused because too many were under way. */
+  readonly observeShed: () => void;
 };
 
 type Caller = { readonly audiences: readonly string[]; readonly workload: Principal };
@@ -66,6 +69,7 @@ const callerAudiences = async (
 
 export const tokenUseRoutes = (options: TokenUseOptions): Router => {
   const router = new Router();
+  const reports = openSlots(SLOTS.reports, options.observeShed);
   router.post('/token-use', async (context) => {
     context.set('Cache-Control', 'no-store');
     const { clientAddress } = context.state;
@@ -112,10 +116,12 @@ export const tokenUseRoutes = (options: TokenUseOptions): Router => {
       };
       return;
     }
-    const recorded = await recordTokenUses(
-      options.database,
-      caller.audiences,
-      uses.data.map(({ event_id, ...use }) => ({ ...use, eventId: event_id })),
+    const recorded = await withinSlots(reports, () =>
+      recordTokenUses(
+        options.database,
+        caller.audiences,
+        uses.data.map(({ event_id, ...use }) => ({ ...use, eventId: event_id })),
+      ),
     );
     for (const use of recorded) options.observe(use.outcome, use.count);
     context.status = 200;

@@ -15,6 +15,8 @@ export type Metrics = {
   readonly countRejectedAssertion: (reason: unknown) => void;
   /** One request refused because a limit was reached: which. */
   readonly countRateLimited: (limit: string) => void;
+  /** One request refused because too much of its class was under way. */
+  readonly countShed: (route: string) => void;
   readonly countTokenUses: (outcome: 'allowed' | 'refused', count: number) => void;
   /** One revocation taken over by this replica: seconds after it was written. */
   readonly observeRevocation: (seconds: number) => void;
@@ -71,6 +73,12 @@ export const createMetrics = (countPending: () => Promise<number>): Metrics => {
     buckets: PROPAGATION_BUCKETS,
     registers,
   });
+  const shed = new Counter({
+    name: 'countersign_shed_total',
+    help: 'Requests refused because too many of their kind were under way.',
+    labelNames: ['route'],
+    registers,
+  });
   const rateLimited = new Counter({
     name: 'countersign_rate_limited_total',
     help: 'Requests refused because a rate limit was reached, by limit.',
@@ -97,6 +105,7 @@ export const createMetrics = (countPending: () => Promise<number>): Metrics => {
     countRejectedAssertion: (reason) => {
       if (typeof reason === 'string' && Object.hasOwn(ASSERTION_REASONS, reason)) rejections.inc({ reason });
     },
+    countShed: (route) => shed.inc({ route }),
     countRateLimited: (limit) => rateLimited.inc({ limit }),
     countTokenUses: (outcome, count) => uses.inc({ outcome }, count),
     observeRevocation: (seconds) => propagation.observe(Math.max(0, seconds)),

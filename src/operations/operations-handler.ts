@@ -1,5 +1,11 @@
-/** What machines ask about the broker, on a listener of its own: /healthz, /readyz and /metrics. */
+/**
+ * What machines ask about the broker, on a listener of its own: /healthz, /readyz and /metrics. Whoever reaches it is let
+ * in, by any Host, but may only read; what asks the database is asked once for all who come meanwhile.
+ */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
+import { sendJson, setGuards } from '../http/front-door.ts';
+import { oneAtATime } from '../one-at-a-time.ts';
 import type { Metrics } from './metrics.ts';
 
 /** One thing that must hold before the broker is sent requests; `problem` says what is wrong. */
@@ -10,43 +16,63 @@ export type OperationsOptions = {
   readonly checks: () => Promise<readonly Check[]>;
   /** What works but is weaker than it should be, a sentence each. */
   readonly notes: readonly string[];
+  readonly logger: Logger;
 };
 
-const json = (response: ServerResponse, status: number, body: unknown): void => {
-  response.writeHead(status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' });
-  response.end(JSON.stringify(body));
-};
+type Answer = (response: ServerResponse) => Promise<void>;
 
-const answer = async (
-  { metrics, checks, notes }: OperationsOptions,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> => {
-  switch (request.url) {
-    case '/healthz':
-      return json(response, 200, { status: 'alive' });
-    case '/readyz': {
-      const found = await checks();
-      const ready = found.every(({ problem }) => problem === null);
-      return json(response, ready ? 200 : 503, {
-        status: ready ? 'ready' : 'not ready',
-        checks: found,
-        notes,
-      });
-    }
-    case '/metrics': {
-      const { type, text } = await metrics.expose();
-      response.writeHead(200, { 'Content-Type': type });
-      response.end(text);
-      return;
-    }
-    default:
-      return json(response, 404, { error: 'not_found' });
-  }
-};
-
-export const operationsHandler =
-  (options: OperationsOptions): RequestListener =>
-  (request, response) => {
-    answer(options, request, response).catch(() => json(response, 500, { error: 'server_error' }));
+/** What `read` gives, read once at a time for all who ask. */
+const shared = <Value>(read: () => Promise<Value>): (() => Promise<Value>) => {
+  let latest: Promise<Value> | undefined;
+  const look = oneAtATime(async () => {
+    latest = read();
+    await latest;
+  });
+  return async () => {
+    await look();
+    return latest ?? read();
   };
+};
+
+const answersOf = ({ metrics, checks, notes }: OperationsOptions): ReadonlyMap<string, Answer> => {
+  const check = shared(checks);
+  const expose = shared(metrics.expose);
+  return new Map<string, Answer>([
+    ['/healthz', async (response) => sendJson(response, 200, { status: 'alive' })],
+    [
+      '/readyz',
+      async (response) => {
+        const found = await check();
+        const ready = found.every(({ problem }) => problem === null);
+        const status = ready ? 'ready' : 'not ready';
+        sendJson(response, ready ? 200 : 503, { status, checks: found, notes });
+      },
+    ],
+    [
+      '/metrics',
+      async (response) => {
+        const { type, text } = await expose();
+        response.setHeader('Content-Type', type);
+        response.end(text);
+      },
+    ],
+  ]);
+};
+
+/** Answers on the operations listener. Tells nothing of the inside but in the log. */
+export const operationsHandler = (options: OperationsOptions): RequestListener => {
+  const answers = answersOf(options);
+  return (request: IncomingMessage, response: ServerResponse) => {
+    setGuards(response, false);
+    const answer = answers.get(request.url ?? '');
+    if (answer === undefined) return sendJson(response, 404, { error: 'not_found' });
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.setHeader('Allow', 'GET, HEAD');
+      return sendJson(response, 405, { error: 'method_not_allowed' });
+    }
+    answer(response).catch((error: unknown) => {
+      options.logger.error({ err: error, path: request.url }, 'the operations listener answered 500');
+      sendJson(response, 500, { error: 'server_error' });
+    });
+  };
+};

@@ -102,6 +102,7 @@ export const startConsole = async (given?: TestDatabase, limited: Partial<LimitS
       refusals,
       count: () => undefined,
     }),
+    observeShed: () => undefined,
     clock: () => clock.now(),
     logger,
   };

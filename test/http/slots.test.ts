@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { openSlots } from '../../src/http/slots.ts';
+import { openSlots, withinSlots } from '../../src/http/slots.ts';
 
 describe('work under way', () => {
   it('is bounded: what is beyond is refused at once, and there is room again when some of it ends', async () => {
@@ -43,5 +43,23 @@ describe('work under way', () => {
     other.resolve();
     expect(await second).toBe(true);
     expect(await take(async () => undefined)).toBe(true);
+  });
+});
+
+describe('work within slots', () => {
+  it('gives its result, or throws what says when to come back', async () => {
+    let refused = 0;
+    const slots = openSlots(1, () => {
+      refused += 1;
+    });
+    const released = Promise.withResolvers<string>();
+    const first = withinSlots(slots, () => released.promise);
+    await expect(withinSlots(slots, async () => 'second')).rejects.toMatchObject({ retryAfterSeconds: 1 });
+    expect(refused).toBe(1);
+    released.resolve('first');
+    expect(await first).toBe('first');
+    await expect(withinSlots(slots, () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
+    expect(await withinSlots(slots, async () => undefined)).toBe(undefined);
+    expect(refused).toBe(1);
   });
 });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { send } from '../http/wire.ts';
 import { type Answer, startWorld, type TestWorld } from '../support/broker.ts';
 import { type PrivateDatabase, startPrivateDatabase } from '../support/database.ts';
 
@@ -16,7 +17,7 @@ afterAll(async () => {
 const operations = async (path: string): Promise<Answer> => {
   const response = await fetch(`http://127.0.0.1:${world.brokers[0]?.operationsPort}${path}`);
   const text = await response.text();
-  const isJson = response.headers.get('content-type') === 'application/json';
+  const isJson = response.headers.get('content-type')?.startsWith('application/json');
   return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
 };
 
@@ -90,6 +91,39 @@ describe('the operations listener', () => {
     ]) {
       expect(body).toContain(`# TYPE ${name} `);
     }
+  });
+
+  it('only tells: other methods, paths and bodies are refused, by whatever Host they are asked', async () => {
+    const port = world.brokers[0]?.operationsPort ?? 0;
+    const ask = (line: string, ...headers: string[]) => send(port, line, ['Host: 10.0.0.7:8401', ...headers]);
+    for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS', 'TRACE']) {
+      const refused = await ask(`${method} /metrics`);
+      expect(refused.status).toBe(405);
+      expect(refused.head).toContain('Allow: GET, HEAD');
+    }
+    for (const target of ['/', '/metrics/', '//metrics', '/metrics?x', 'http://10.0.0.7:8401/metrics', '*'])
+      expect((await ask(`GET ${target}`)).status).toBe(404);
+    expect((await ask('GET /metrics', `X: ${'a'.repeat(20_000)}`)).status).toBe(431);
+    expect((await ask('HEAD /metrics')).body).toBe('');
+    const { status, head } = await ask('GET /readyz', 'Origin: https://evil.example');
+    expect(status).toBe(200);
+    for (const line of [
+      'X-Content-Type-Options: nosniff',
+      'X-Frame-Options: DENY',
+      'Cache-Control: no-store',
+    ])
+      expect(head).toContain(line);
+    expect(head).not.toMatch(/access-control/i);
+  });
+
+  it('asks the database once for all who ask at a time', async () => {
+    await server.pause();
+    const answers = Promise.all(Array.from({ length: 200 }, () => operations('/readyz')));
+    const first = await operations('/readyz');
+    await server.resume();
+    expect(first.status).toBe(503);
+    expect((await answers).map(({ status }) => [200, 503].includes(status))).not.toContain(false);
+    expect((await operations('/readyz')).status).toBe(200);
   });
 
   it('is not reachable through the public listener', async () => {

@@ -1,0 +1,107 @@
+/** One kind of request in masses, on a database that stalls for that kind: the other kinds go on. */
+import { randomBytes } from 'node:crypto';
+import { sql } from 'kysely';
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Database, openDatabase } from '../../src/storage/database.ts';
+import { type Answer, startWorld, type TestWorld } from '../support/broker.ts';
+import { checkPromises } from '../support/promises.ts';
+
+const FLOOD = 200;
+const API = 'api://knowledge.prod';
+
+let world: TestWorld;
+let owner: Database;
+
+beforeAll(async () => {
+  world = await startWorld();
+  owner = await openDatabase({ dsn: world.ownerDsn, logger: pino({ enabled: false }) });
+});
+afterAll(async () => {
+  await owner.close();
+  await world.stop();
+});
+
+const exchange = async (): Promise<Answer> =>
+  world.exchange({
+    audience: API,
+    scope: 'articles.read',
+    subject_token: await world.assertion('support-agent'),
+  });
+
+const page = (): Promise<Answer> =>
+  world.get('/approvals', {
+    accept: 'text/html',
+    cookie: `countersign_session=${randomBytes(32).toString('base64url')}`,
+  });
+
+/** A report of one use of a token. */
+const reportOf = async (jti: string) => {
+  const headers = {
+    authorization: `Bearer ${await world.assertion(API)}`,
+    'content-type': 'application/json',
+  };
+  const use = { jti, outcome: 'allowed', status: 200, at: new Date().toISOString() };
+  return (): Promise<Answer> =>
+    world.post('/token-use', JSON.stringify([{ ...use, event_id: randomBytes(8).toString('hex') }]), headers);
+};
+
+/** Whatever is done while nobody else can have `table`. */
+const whileLocked = async (table: string, work: () => Promise<void>): Promise<void> =>
+  owner.db.transaction().execute(async (trx) => {
+    await sql`lock table ${sql.table(table)} in access exclusive mode`.execute(trx);
+    await work();
+  });
+
+/** The first of the answers that was refused for want of room. */
+const firstShed = (answers: readonly Promise<Answer>[], isShed: (answer: Answer) => boolean) =>
+  Promise.any(
+    answers.map(async (sent) => {
+      const answer = await sent;
+      if (!isShed(answer)) throw new Error('not shed');
+      return answer;
+    }),
+  );
+
+const jtiOf = ({ body }: Answer): string =>
+  JSON.parse(Buffer.from(body.access_token.split('.')[1], 'base64url').toString()).jti;
+
+describe('a flood of pages', () => {
+  it('is refused beyond its bound with the time to come back, and leaves exchanges, reports and keys alone', async () => {
+    const report = await reportOf(jtiOf(await exchange()));
+    await whileLocked('console_sessions', async () => {
+      const flood = Array.from({ length: FLOOD }, page);
+      const shed = await firstShed(
+        flood,
+        ({ status, body }) => status === 503 && String(body).includes('Too busy'),
+      );
+      expect(shed.headers.get('retry-after')).toBe('1');
+      expect(shed.headers.get('content-type')).toContain('text/html');
+      expect((await exchange()).status).toBe(200);
+      expect((await report()).status).toBe(200);
+      expect((await world.get('/jwks')).status).toBe(200);
+      await Promise.all(flood);
+    });
+    expect((await page()).status).toBe(303);
+    await checkPromises(world.database);
+  });
+});
+
+describe('a flood of reports', () => {
+  it('is refused beyond its bound with the time to come back, and leaves exchanges and pages alone', async () => {
+    const report = await reportOf(jtiOf(await exchange()));
+    await whileLocked('token_uses', async () => {
+      const flood = Array.from({ length: FLOOD }, report);
+      const shed = await firstShed(
+        flood,
+        ({ status, body }) => status === 503 && body.error_description.startsWith('too much is under way'),
+      );
+      expect(shed.headers.get('retry-after')).toBe('1');
+      expect((await exchange()).status).toBe(200);
+      expect((await page()).status).toBe(303);
+      await Promise.all(flood);
+    });
+    expect((await report()).status).toBe(200);
+    await checkPromises(world.database);
+  });
+});
