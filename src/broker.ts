@@ -2,7 +2,6 @@
  * The composition root: every part made here, by hand, in the order of need, and ended in the other order. A part
  * that must hold and does not ends the start with its reason; nothing that was started before it stays behind.
  */
-import Koa from 'koa';
 import type { Logger } from 'pino';
 import { openDecisionWaits } from './access/await-decisions.ts';
 import { countPending } from './access/count-pending.ts';
@@ -13,7 +12,7 @@ import { systemClock } from './clock.ts';
 import type { Config } from './config.ts';
 import { createConsole } from './console/console.tsx';
 import { fillEmptyDatabase } from './first-start.ts';
-import { type FrontDoor, openFrontDoor, throughFrontDoor } from './http/front-door.ts';
+import { type FrontDoor, openApplication, openFrontDoor } from './http/front-door.ts';
 import { listen } from './http/server.ts';
 import { createAssertionVerifier } from './identity/assertion-verifier.ts';
 import { createKeyCache } from './identity/key-cache.ts';
@@ -153,15 +152,8 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
   });
   const openDoor = (...publicUrls: string[]): FrontDoor =>
     openFrontDoor({ publicUrls, trustedProxies: config.trustedProxies, logger });
-  const openApp = (door: FrontDoor): Koa => {
-    const app = new Koa();
-    // The front door leaves only forwarding headers that are true.
-    app.proxy = true;
-    app.use(throughFrontDoor(door));
-    return app;
-  };
   const door = openDoor(config.url, ...(config.consoleListen === null ? [config.consoleUrl] : []));
-  const app = openApp(door);
+  const app = openApplication(door);
   const nonces =
     config.dpopNonceSeconds === null ? null : openNonces(config.keyEncryptionKey, config.dpopNonceSeconds);
   const decisionWaits = openDecisionWaits({ database, logger });
@@ -203,7 +195,7 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
       observeShed: () => metrics.countShed('reports'),
     }).routes(),
   );
-  const consoleApp = config.consoleListen === null ? app : openApp(openDoor(config.consoleUrl));
+  const consoleApp = config.consoleListen === null ? app : openApplication(openDoor(config.consoleUrl));
   consoleApp.use(consolePages);
 
   const checks = (): Promise<Check[]> =>

@@ -5,7 +5,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BlockList } from 'node:net';
-import type { Middleware } from 'koa';
+import Koa, { type Middleware } from 'koa';
 import type { Logger } from 'pino';
 import { clientAddress, parseTrustedProxies } from './client-address.ts';
 import { TooMuchUnderWay } from './slots.ts';
@@ -176,3 +176,12 @@ export const throughFrontDoor =
       fail(context.req, context.res, error);
     }
   };
+
+/** An application that nothing reaches but through `door`. */
+export const openApplication = (door: FrontDoor): Koa => {
+  const application = new Koa();
+  // The front door leaves only forwarding headers that are true.
+  application.proxy = true;
+  application.use(throughFrontDoor(door));
+  return application;
+};
