@@ -10,6 +10,7 @@ import {
   createUseReporter,
   createVerifier,
   describeResource,
+  followRevocations,
   protectKoa,
 } from '../../src/resource-server/index.ts';
 import { BodyInvalid, readJson, serve, type WebServer } from '../web-server.ts';
@@ -27,7 +28,7 @@ export type ApiOptions = {
     readonly resource: string;
     readonly credential: () => Promise<string>;
   }[];
-  /** A line for the lab's terminal when uses cannot be reported. */
+  /** A line for the lab's terminal when uses cannot be reported, or revocations not be read. */
   readonly onProblem: (problem: string) => void;
 };
 
@@ -52,6 +53,7 @@ export const startApi = async (api: Api, options: ApiOptions): Promise<WebServer
   router.get('/', (context) => {
     context.body = { lab: `${api.title}, an API of the Countersign lab`, scopes: api.scopes };
   });
+  const revocations = followRevocations({ issuer: options.issuer, onProblem: options.onProblem });
   const reporters = options.environments.map(({ environment, audience, resource, credential }) => {
     const { issuer } = options;
     const metadata = describeResource({
@@ -70,6 +72,7 @@ export const startApi = async (api: Api, options: ApiOptions): Promise<WebServer
       audience,
       url: new URL(resource).origin,
       resourceMetadata: metadata.url,
+      revocations,
     });
     const uses = createUseReporter({ issuer, credential, onProblem: options.onProblem });
     for (const { method, path, scope, perform } of api.open(environment)) {
@@ -99,6 +102,7 @@ export const startApi = async (api: Api, options: ApiOptions): Promise<WebServer
     url: server.url,
     close: async () => {
       await server.close();
+      revocations.close();
       await Promise.all(reporters.map((uses) => uses.stop()));
     },
   };

@@ -20,7 +20,7 @@ export type RevocationFeedParts = {
 
 /** Signs each answer once, however many readers of one place are woken by it. */
 const createSigner = ({ issuer, signingKeys }: RevocationFeedParts) => {
-  let signed = new Map<string, string>();
+  let signed = new Map<string | null, string>();
   let moment = '';
   return (after: string | null, { now, ...delta }: RevocationAnswer): string => {
     const iat = Math.floor(now.getTime() / 1_000);
@@ -28,10 +28,12 @@ const createSigner = ({ issuer, signingKeys }: RevocationFeedParts) => {
     const current = `${delta.cursor} ${iat} ${key.kid}`;
     if (current !== moment) signed = new Map();
     moment = current;
-    const place = delta.complete ? '' : (after ?? '');
+    const place = delta.complete ? null : after;
     const known = signed.get(place);
     if (known !== undefined) return known;
-    const jws = signJws(key, 'revocations+jwt', { iss: issuer, iat, ...delta });
+    // Signed with the place it goes on from: a delta for another reader would leave a gap in this one's view.
+    const from = place !== null && { after: place };
+    const jws = signJws(key, 'revocations+jwt', { iss: issuer, iat, ...from, ...delta });
     signed.set(place, jws);
     return jws;
   };

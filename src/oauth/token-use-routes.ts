@@ -26,6 +26,11 @@ const tokenUses = z
       jti: z.string().regex(/^[\x21-\x7e]{1,128}$/),
       outcome: z.enum(['allowed', 'refused']),
       status: z.int().min(100).max(599),
+      reason: z
+        .string()
+        .regex(/^[a-z_]{1,40}$/)
+        .nullable()
+        .default(null),
       at: z.iso.datetime({ offset: true }),
       count: z.int().min(1).max(1_000_000_000).default(1),
     }),

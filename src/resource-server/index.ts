@@ -9,10 +9,22 @@ export {
   type ResourceMetadataOptions,
 } from './resource-metadata.ts';
 export {
+  followRevocations,
+  type Revocations,
+  type RevocationsOptions,
+  RevocationsUnavailable,
+} from './revocations.ts';
+export {
   createUseReporter,
   type TokenUse,
   type UseReporter,
   type UseReporterOptions,
 } from './use-reporter.ts';
 export type { VerifiedAccessToken } from './verified-access-token.ts';
-export { createVerifier, type Verification, type Verifier, type VerifierOptions } from './verifier.ts';
+export {
+  createVerifier,
+  type Demand,
+  type Verification,
+  type Verifier,
+  type VerifierOptions,
+} from './verifier.ts';

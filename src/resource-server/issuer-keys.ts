@@ -6,6 +6,7 @@
  * - a set replaces the one before as a whole (a removed key is gone), and never by an empty or broken one.
  */
 import { type CryptoKey, createLocalJWKSet, errors, type JWK, type JWTVerifyGetKey } from 'jose';
+import { readBounded } from './read-bounded.ts';
 
 /** The issuer's keys cannot be read and none that is known may be used: answer 503, the token may be good. */
 export class KeysUnavailable extends Error {
@@ -33,17 +34,6 @@ const READ_TIMEOUT_MS = 3_000;
 const MAX_SET_BYTES = 256 * 1024;
 const MAX_KEYS = 50;
 
-const readBounded = async (response: Response): Promise<string> => {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of response.body ?? []) {
-    size += chunk.byteLength;
-    if (size > MAX_SET_BYTES) throw new Error(`the key set is larger than ${MAX_SET_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-};
-
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
@@ -57,7 +47,9 @@ const readKeySet = async (options: IssuerKeysOptions): Promise<JWTVerifyGetKey<C
     await response.body?.cancel();
     throw new Error(`the key set was answered with status ${response.status}`);
   }
-  const set: unknown = JSON.parse(await readBounded(response));
+  const set: unknown = JSON.parse(
+    await readBounded(response.body, { what: 'the key set', maxBytes: MAX_SET_BYTES }),
+  );
   const published: readonly unknown[] = isObject(set) && Array.isArray(set.keys) ? set.keys : [];
   if (published.length > MAX_KEYS) throw new Error(`the key set has more than ${MAX_KEYS} keys`);
   // Each key is for one algorithm, so that a token's header cannot choose another (RFC 8725 section 3.1).

@@ -5,7 +5,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ProvenRequest } from './bound-use.ts';
 import { KeysUnavailable } from './issuer-keys.ts';
-import type { UseReporter } from './use-reporter.ts';
+import { RevocationsUnavailable } from './revocations.ts';
+import type { TokenUse, UseReporter } from './use-reporter.ts';
 import type { VerifiedAccessToken } from './verified-access-token.ts';
 import type { Verification, Verifier } from './verifier.ts';
 
@@ -13,6 +14,11 @@ export type Protection = {
   readonly verifier: Verifier;
   /** What the action needs, space-separated. */
   readonly scope: string;
+  /**
+   * Ids of the only agents that may call, whatever their tokens allow; without it any may. For what an agent serves to
+   * other agents: it knows whose errands it runs.
+   */
+  readonly callers?: readonly string[];
   /** Where uses are reported to; without it none are. */
   readonly uses?: UseReporter;
 };
@@ -24,7 +30,7 @@ export type KoaContext = {
   readonly originalUrl?: string;
 };
 
-/** Pause suggested to callers while the broker's keys cannot be read. */
+/** Pause suggested to callers while the broker cannot be asked. */
 const RETRY_AFTER_SECONDS = 5;
 
 const tokens = new WeakMap<IncomingMessage, VerifiedAccessToken>();
@@ -57,17 +63,22 @@ const provenRequest = ({ request, target }: Exchange): ProvenRequest => ({
   proofs: request.headers.dpop === undefined ? [] : (request.headersDistinct.dpop ?? []),
 });
 
-/** Verifies the request; null when it was answered because the keys to judge it by cannot be read. */
-const verify = async ({ verifier, scope }: Protection, exchange: Exchange): Promise<Verification | null> => {
+/** Verifies the request; null when it was answered because what to judge it by cannot be had from the broker. */
+const verify = async (
+  { verifier, scope, callers }: Protection,
+  exchange: Exchange,
+): Promise<Verification | null> => {
   try {
     return await verifier.verify(exchange.request.headers.authorization, {
       scope,
+      callers,
       request: provenRequest(exchange),
     });
   } catch (error) {
-    if (!(error instanceof KeysUnavailable)) throw error;
+    if (!(error instanceof KeysUnavailable || error instanceof RevocationsUnavailable)) throw error;
     const headers = { 'retry-after': String(RETRY_AFTER_SECONDS) };
-    answer(exchange.response, { status: 503, headers, body: { error: 'temporarily_unavailable' } });
+    const body = { error: 'temporarily_unavailable', error_description: error.message };
+    answer(exchange.response, { status: 503, headers, body });
     return null;
   }
 };
@@ -76,7 +87,7 @@ const verify = async ({ verifier, scope }: Protection, exchange: Exchange): Prom
 const reportAtEnd = (
   uses: UseReporter | undefined,
   response: ServerResponse,
-  use: { tokenId: string; outcome: 'allowed' | 'refused' },
+  use: Omit<TokenUse, 'status'>,
 ): void => {
   if (uses !== undefined) response.once('close', () => uses.report({ ...use, status: response.statusCode }));
 };
@@ -92,8 +103,8 @@ const admit = async (protection: Protection, exchange: Exchange): Promise<boolea
     tokens.set(request, token);
     return true;
   }
-  const { status, error, description, challenge, tokenId } = verification.refusal;
-  if (tokenId !== null) reportAtEnd(protection.uses, response, { tokenId, outcome: 'refused' });
+  const { reason, status, error, description, challenge, tokenId } = verification.refusal;
+  if (tokenId !== null) reportAtEnd(protection.uses, response, { tokenId, outcome: 'refused', reason });
   const body = error === null ? {} : { error, error_description: description };
   answer(response, { status, headers: { 'www-authenticate': challenge }, body });
   return false;

@@ -19,6 +19,8 @@ export type RefusalReason =
   | 'audience'
   | 'expired'
   | 'claims'
+  | 'revoked'
+  | 'caller'
   | 'key_bound'
   | 'not_key_bound'
   | 'other_key'
@@ -32,7 +34,13 @@ export type Refusal = {
   readonly reason: RefusalReason;
   readonly status: 400 | 401 | 403;
   /** RFC 6750 section 3.1, RFC 9449 section 7.1; null when no token was sent at all, where no code belongs. */
-  readonly error: 'invalid_request' | 'invalid_token' | 'invalid_dpop_proof' | 'insufficient_scope' | null;
+  readonly error:
+    | 'invalid_request'
+    | 'invalid_token'
+    | 'invalid_dpop_proof'
+    | 'insufficient_scope'
+    | 'access_denied'
+    | null;
   /** ASCII, safe to show to the caller. */
   readonly description: string;
   /** Value of the `WWW-Authenticate` header. */
@@ -69,6 +77,9 @@ const ANSWERS: Readonly<Record<RefusalReason, Answer>> = {
   audience: invalidToken('the token is for another API'),
   expired: invalidToken('the token is expired'),
   claims: invalidToken(NOT_A_TOKEN),
+  revoked: invalidToken('the token was revoked'),
+  // No scope would help, so it is not insufficient_scope.
+  caller: { status: 403, error: 'access_denied', description: 'this agent is not one that may call' },
   key_bound: invalidToken('the token is bound to a key and cannot be used as a bearer token'),
   not_key_bound: invalidToken('the token is bound to no key: send it as a bearer token'),
   other_key: invalidToken('the token is bound to another key'),

@@ -5,6 +5,7 @@
  * event ids until the broker acknowledges it, so a lost answer does not count a use twice.
  */
 import { randomBytes } from 'node:crypto';
+import type { RefusalReason } from './refusal.ts';
 
 /** One use of a token of this API. */
 export type TokenUse = {
@@ -13,6 +14,8 @@ export type TokenUse = {
   readonly outcome: 'allowed' | 'refused';
   /** The HTTP status that the API answered. */
   readonly status: number;
+  /** Why it was refused. */
+  readonly reason?: RefusalReason;
 };
 
 export type UseReporterOptions = {
@@ -48,6 +51,7 @@ type Entry = {
   readonly jti: string;
   readonly outcome: 'allowed' | 'refused';
   readonly status: number;
+  readonly reason?: RefusalReason;
   readonly at: string;
   count: number;
 };
@@ -143,8 +147,8 @@ export const createUseReporter = (options: UseReporterOptions): UseReporter => {
     timer.unref();
   };
 
-  const report = ({ tokenId, outcome, status }: TokenUse): void => {
-    const key = `${outcome} ${status} ${tokenId}`;
+  const report = ({ tokenId, outcome, status, reason }: TokenUse): void => {
+    const key = `${outcome} ${status} ${reason} ${tokenId}`;
     const equal = waiting.get(key);
     if (equal !== undefined) {
       equal.count += 1;
@@ -157,7 +161,15 @@ export const createUseReporter = (options: UseReporterOptions): UseReporter => {
     }
     const event_id = `use_${randomBytes(16).toString('base64url')}`;
     const at = new Date(now()).toISOString();
-    waiting.set(key, { event_id, jti: tokenId, outcome, status, at, count: 1 });
+    waiting.set(key, {
+      event_id,
+      jti: tokenId,
+      outcome,
+      status,
+      ...(reason !== undefined && { reason }),
+      at,
+      count: 1,
+    });
     if (flushing === null) schedule();
   };
 

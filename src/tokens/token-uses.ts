@@ -12,6 +12,8 @@ export type TokenUse = {
   readonly outcome: 'allowed' | 'refused';
   /** The HTTP status the API answered with. */
   readonly status: number;
+  /** Why the API refused, by its resource-server's word for it; null: it told none. */
+  readonly reason: string | null;
   /** When the use happened by the API's clock, RFC 3339. */
   readonly at: string;
   /** How many equal uses this one stands for. */
@@ -73,6 +75,7 @@ export const recordTokenUses = (
           audience: token.audience,
           outcome: use.outcome,
           status: use.status,
+          ...(use.reason !== null && { reason: use.reason }),
           used_at: use.at,
           count: use.count,
         },

@@ -9,6 +9,7 @@ import { keys } from '../../src/commands/keys.ts';
 import { applyRegistry } from '../../src/registry/apply.ts';
 import { parseRegistry } from '../../src/registry/registry-file.ts';
 import { createVerifier } from '../../src/resource-server/index.ts';
+import { NOTHING_REVOKED } from '../resource-server/local-feed.ts';
 import { startWorld, type TestWorld } from '../support/broker.ts';
 import { checkPromises } from '../support/promises.ts';
 
@@ -58,6 +59,7 @@ describe('a key that is replaced at once', () => {
       issuer: world.issuer,
       audience: READ.audience,
       now: () => Date.now() + passed,
+      revocations: NOTHING_REVOKED,
     });
     const subject_token = await world.assertion('support-agent');
     const seen: string[] = [];

@@ -1,4 +1,5 @@
 /** Uses that an API reports: counted once, whatever is sent again or belongs to somebody else. */
+import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startWorld, type TestWorld } from '../support/broker.ts';
 
@@ -34,6 +35,26 @@ describe('a report of uses', () => {
     expect(await report('api://knowledge.prod', 'one')).toEqual({ recorded: 0 });
     expect(await report('api://reports.prod', 'two')).toEqual({ recorded: 0 });
     expect(await countedUses()).toBe('3');
+  });
+
+  it('tells in the trace why the API refused, by a plain word alone', async () => {
+    const { body } = await world.exchange({
+      subject_token: await world.assertion('support-agent'),
+      audience: 'api://knowledge.dev',
+    });
+    const { jti } = JSON.parse(atob(body.access_token.split('.')[1] ?? ''));
+    const use = { event_id: 'why', jti, outcome: 'refused', status: 401, at: new Date().toISOString() };
+    const report = async (reason: string) =>
+      world.post('/token-use', JSON.stringify([{ ...use, reason }]), {
+        'content-type': 'application/json',
+        authorization: `Bearer ${await world.assertion('api://knowledge.dev')}`,
+      });
+    expect((await report('<b>revoked</b>')).status).toBe(400);
+    expect((await report('revoked')).body).toEqual({ recorded: 1 });
+    const { rows } = await sql<{ reason: string }>`
+      select convert_from(body, 'UTF8')::jsonb #>> '{reason}' as reason from audit_events
+      where name = 'token.used' and request_id = ${body.request_id}`.execute(world.database.db);
+    expect(rows).toEqual([{ reason: 'revoked' }]);
   });
 
   it('is recorded once, in its own order, where two with the same uses in another order meet', async () => {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createVerifier, type Verifier } from '../../src/resource-server/index.ts';
 import { createProver, type ProofChanges, type Prover } from '../support/prover.ts';
+import { NOTHING_REVOKED } from './local-feed.ts';
 import { AUDIENCE, type LocalIssuer, startIssuer } from './local-issuer.ts';
 
 const URL_OF_API = 'https://knowledge.example/v1';
@@ -16,7 +17,12 @@ beforeAll(async () => {
 });
 afterAll(() => local.close());
 beforeEach(() => {
-  verifier = createVerifier({ issuer: local.issuer, audience: AUDIENCE, url: URL_OF_API });
+  verifier = createVerifier({
+    issuer: local.issuer,
+    audience: AUDIENCE,
+    url: URL_OF_API,
+    revocations: NOTHING_REVOKED,
+  });
 });
 
 const boundToken = (): Promise<string> => local.sign({ cnf: { jkt: prover.thumbprint } });

@@ -1,6 +1,7 @@
 import type { JWK } from 'jose';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createVerifier, KeysUnavailable, type Verifier } from '../../src/resource-server/index.ts';
+import { NOTHING_REVOKED } from './local-feed.ts';
 import { AUDIENCE, createSigningKey, json, type LocalIssuer, startIssuer } from './local-issuer.ts';
 
 const SECOND = 1_000;
@@ -16,7 +17,13 @@ beforeEach(async () => {
 afterEach(() => local.close());
 
 const newVerifier = (options: { fetch?: typeof fetch } = {}): Verifier =>
-  createVerifier({ issuer: local.issuer, audience: AUDIENCE, now: () => Date.now() + passed, ...options });
+  createVerifier({
+    issuer: local.issuer,
+    audience: AUDIENCE,
+    now: () => Date.now() + passed,
+    revocations: NOTHING_REVOKED,
+    ...options,
+  });
 const reads = (): number => local.history.filter((request) => request === 'GET /jwks').length;
 
 /** Tokens that outlive the hours that a test lets pass. */

@@ -11,6 +11,7 @@ import {
   type JWTPayload,
   SignJWT,
 } from 'jose';
+import { createLocalFeed, type LocalFeed } from './local-feed.ts';
 
 export const AUDIENCE = 'api://knowledge.prod';
 
@@ -28,9 +29,11 @@ type Answer = (request: IncomingMessage, response: ServerResponse, body: string)
 export type LocalIssuer = {
   readonly issuer: string;
   readonly key: SigningKey;
+  /** What `/revocations` tells unless it is answered otherwise. */
+  readonly feed: LocalFeed;
   /** Every request so far, `METHOD /path`. */
   readonly history: string[];
-  /** How a path is answered from now on. */
+  /** How a path (without its query) is answered from now on. */
   readonly answer: (path: string, answer: Answer) => void;
   readonly publish: (keys: readonly JWK[]) => void;
   /** A good token, with what the test changes; `undefined` takes a claim or header away. */
@@ -53,10 +56,13 @@ export const startIssuer = async (): Promise<LocalIssuer> => {
     history.push(`${request.method} ${request.url}`);
     let body = '';
     for await (const chunk of request) body += chunk;
-    (answers.get(request.url ?? '') ?? json(404, {}))(request, response, body);
+    (answers.get(request.url?.split('?')[0] ?? '') ?? json(404, {}))(request, response, body);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+
+  const feed = createLocalFeed(issuer, key);
+  answers.set('/revocations', feed.serve);
 
   const sign: LocalIssuer['sign'] = (claims = {}, options = {}) => {
     const now = Math.floor(Date.now() / 1000);
@@ -86,6 +92,7 @@ export const startIssuer = async (): Promise<LocalIssuer> => {
   return {
     issuer,
     key,
+    feed,
     history,
     answer: (path, answer) => answers.set(path, answer),
     publish: (keys) => answers.set('/jwks', json(200, { keys })),

@@ -34,6 +34,7 @@ beforeEach(async () => {
   };
 });
 afterEach(async () => {
+  protection.verifier.close();
   server?.closeAllConnections();
   server?.close();
   await local.close();
@@ -101,7 +102,14 @@ describe.each([
     expect(answer.headers.get('cache-control')).toBe('no-store');
     expect(await answer.json()).toMatchObject({ error: 'insufficient_scope' });
     await usesReported(1);
-    expect(uses).toEqual([{ tokenId: 'tok_0000000000000000000000', outcome: 'refused', status: 403 }]);
+    expect(uses).toEqual([
+      {
+        tokenId: 'tok_0000000000000000000000',
+        outcome: 'refused',
+        status: 403,
+        reason: 'insufficient_scope',
+      },
+    ]);
   });
 
   it('lets a bound token through with its proof once, and asks for one otherwise', async () => {
@@ -121,6 +129,52 @@ describe.each([
     const next = prover.prove('GET', url, { accessToken });
     expect(await send({ authorization, dpop: `${next}, ${next}` })).toBe(401);
     expect(await send({ authorization, dpop: next })).toBe(201);
+  });
+
+  it('answers 403 to a caller that is not on the list, whatever its token allows, and reports why (T120)', async () => {
+    protection = { ...protection, callers: ['ops-agent'] };
+    const url = await listen(listener());
+    const answer = await fetch(url, await bearer());
+    expect(answer.status).toBe(403);
+    expect(answer.headers.get('www-authenticate')).toContain('error="access_denied"');
+    expect(await answer.json()).toMatchObject({ error: 'access_denied' });
+    expect((await fetch(url, await bearer({ client_id: 'ops-agent' }))).status).toBe(201);
+    await usesReported(2);
+    expect(uses[0]).toMatchObject({ outcome: 'refused', status: 403, reason: 'caller' });
+    protection = { ...protection, callers: [] };
+    expect((await fetch(url, await bearer({ client_id: 'ops-agent' }))).status).toBe(403);
+  });
+
+  it('answers 401 to a revoked token, and reports why (T88)', async () => {
+    local.feed.tell({ revoked: [{ jti: 'tok_0000000000000000000000', exp: 9_999_999_999 }] });
+    protection = {
+      ...protection,
+      verifier: createVerifier({ issuer: local.issuer, audience: AUDIENCE }),
+    };
+    const answer = await fetch(await listen(listener()), await bearer());
+    expect(answer.status).toBe(401);
+    expect(await answer.json()).toEqual({
+      error: 'invalid_token',
+      error_description: 'the token was revoked',
+    });
+    await usesReported(1);
+    expect(uses).toEqual([
+      { tokenId: 'tok_0000000000000000000000', outcome: 'refused', status: 401, reason: 'revoked' },
+    ]);
+  });
+
+  it('answers 503 while nobody can say whether a token was revoked', async () => {
+    local.answer('/revocations', json(503, {}));
+    protection = {
+      ...protection,
+      verifier: createVerifier({ issuer: local.issuer, audience: AUDIENCE }),
+    };
+    const answer = await fetch(await listen(listener()), await bearer());
+    expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '5']);
+    expect(await answer.json()).toEqual({
+      error: 'temporarily_unavailable',
+      error_description: 'whether the token was revoked cannot be told',
+    });
   });
 
   it('answers 503 while the keys cannot be read', async () => {

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import * as oauth from 'oauth4webapi';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createVerifier, describeResource, protect } from '../../src/resource-server/index.ts';
+import { NOTHING_REVOKED } from './local-feed.ts';
 
 let server: Server | undefined;
 
@@ -27,7 +28,12 @@ const startApi = async (path: string): Promise<string> => {
     scopes: ['articles.read'],
     name: 'Knowledge base',
   });
-  const verifier = createVerifier({ issuer: ISSUER, audience, resourceMetadata: metadata.url });
+  const verifier = createVerifier({
+    issuer: ISSUER,
+    audience,
+    resourceMetadata: metadata.url,
+    revocations: NOTHING_REVOKED,
+  });
   const read = protect({ verifier, scope: 'articles.read' });
   started.on('request', (request, response) => {
     if (!metadata.serve(request, response)) read(request, response, () => response.end('let through'));
