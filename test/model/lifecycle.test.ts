@@ -71,7 +71,9 @@ const exchange = (key: Key['kind'], request: number, scope: Scope, times: number
     async (model, real) => {
       const named: Key = key === 'broker' ? { kind: key, request } : { kind: key };
       const known = [...real.ids];
-      const asked = Array.from({ length: times }, () => real.agent.exchange(named, scope, known));
+      const asked = Array.from({ length: times }, () =>
+        real.agent.exchange({ key: named, scope, ids: known }),
+      );
       const expected = model.exchange(named, scope);
       answered.add(expected.kind === 'refused' ? expected.reason : expected.kind);
       for (const outcome of await Promise.all(asked)) isAnswered(real, outcome, expected);

@@ -5,9 +5,9 @@
 import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { pino } from 'pino';
+import { expect } from 'vitest';
 import { revokeGrant } from '../../src/access/end.ts';
 import { accessRequests } from '../../src/access/requests.ts';
-import { castVote } from '../../src/access/vote.ts';
 import { openRefusals } from '../../src/audit/refusals.ts';
 import { systemClock } from '../../src/clock.ts';
 import { openRateLimits } from '../../src/limits/rate-limits.ts';
@@ -27,10 +27,12 @@ import { bundleOf } from '../policy/bundles.ts';
 import { agent, resource, TENANT } from '../registry/entries.ts';
 import { WORKLOAD } from '../support/access.ts';
 import { createDatabase } from '../support/database.ts';
+import { voteBy, wordOf } from '../support/vote-as.ts';
 import type { Key } from './expected.ts';
 import { AUDIENCE, RULES, SCOPES, type Scope } from './rules.ts';
 
 const logger = pino({ enabled: false });
+export const REPLICAS = 3;
 const NOTE = { reason: 'test', appliedBy: 'test' };
 
 const agentName = (index: number): string => `agent-${index}`;
@@ -49,12 +51,25 @@ const registryOf = (agents: number): RegistryDocument => ({
   ],
 });
 
+export type Asking = {
+  readonly key: Key;
+  readonly scope: Scope;
+  /** The broker's ids of the agent's requests, by their numbers. */
+  readonly ids: readonly string[];
+  /** The replica that is asked; the first one if it is not said. */
+  readonly replica?: number;
+};
+
 /** One agent, and all that can happen to it. */
 export type RealAgent = {
   readonly id: string;
-  /** `ids`: the broker's ids of its requests, by their numbers. */
-  readonly exchange: (key: Key, scope: Scope, ids: readonly string[]) => Promise<Outcome>;
-  readonly vote: (requestId: string, voter: number, verdict: 'approve' | 'deny') => Promise<string>;
+  readonly exchange: (asking: Asking) => Promise<Outcome>;
+  readonly vote: (
+    requestId: string,
+    voter: number,
+    verdict: 'approve' | 'deny',
+    replica?: number,
+  ) => Promise<string>;
   readonly endGrant: (requestId: string) => Promise<number>;
   readonly setEnabled: (enabled: boolean) => Promise<void>;
   /** Lets time pass, for this agent alone: everything of it is as much older. */
@@ -63,6 +78,8 @@ export type RealAgent = {
 
 export type RealWorld = {
   readonly database: Database;
+  /** Brokers with connections of their own. */
+  readonly databases: readonly Database[];
   readonly agent: (index: number) => RealAgent;
   readonly stop: () => Promise<void>;
 };
@@ -87,7 +104,11 @@ from older, grants g where g.id = t.grant_id and g.agent_id = $1`,
 /** Starts a world of so many agents. Ends, within a test's hooks, by `stop`. */
 export const startRealWorld = async (agents: number): Promise<RealWorld> => {
   const fresh = await createDatabase();
-  const database = await openDatabase({ dsn: fresh.applicationDsn, logger });
+  const databases: Database[] = [];
+  for (let replica = 0; replica < REPLICAS; replica += 1)
+    databases.push(await openDatabase({ dsn: fresh.applicationDsn, logger }));
+  const databaseOf = (replica: number): Database => databases[replica] ?? expect.fail('no such replica');
+  const database = databaseOf(0);
   const owner = await openDatabase({ dsn: fresh.ownerDsn, logger });
   const document = registryOf(agents);
   await applyRegistry(database, document, NOTE);
@@ -106,38 +127,40 @@ export const startRealWorld = async (agents: number): Promise<RealWorld> => {
     refusals,
     count: () => undefined,
   });
-  const parts: ExchangeParts = {
-    database,
-    requests: accessRequests(database),
-    // The assertion says which agent it is, and every one is new, so that no repeat comes too early.
-    verifyAssertion: async (assertion) => {
-      const found = registry.agents.get(assertion);
-      if (found === undefined) throw new Error(`${assertion} is no agent of the model`);
-      const { object, application } = found.workload;
-      return {
-        workload: {
-          ...WORKLOAD,
-          tenantId: TENANT,
-          objectId: object,
-          applicationId: application,
-          assertionId: randomUUID(),
-        },
-      };
-    },
-    registry: () => ({ ...registry, agentOf: (workload) => asItIs(registry.agentOf(workload)) }),
-    policy,
-    refusals,
-    limits,
-    pace: openCoordination({ redis: null }).pace,
-    decisionWaits: { hasRoom: () => false, hold: () => null, stop: async () => undefined },
-    catchUp: async () => undefined,
-    signingKeys: { active: () => ({ kid: 'kid' }) as ReturnType<ExchangeParts['signingKeys']['active']> },
-    proveKey: () => ({ value: null }),
-    clock: systemClock,
-    observeDecision: () => undefined,
-  };
+  const replicas = databases.map(
+    (database): ExchangeParts => ({
+      database,
+      requests: accessRequests(database),
+      // The assertion says which agent it is, and every one is new, so that no repeat comes too early.
+      verifyAssertion: async (assertion) => {
+        const found = registry.agents.get(assertion);
+        if (found === undefined) throw new Error(`${assertion} is no agent of the model`);
+        const { object, application } = found.workload;
+        return {
+          workload: {
+            ...WORKLOAD,
+            tenantId: TENANT,
+            objectId: object,
+            applicationId: application,
+            assertionId: randomUUID(),
+          },
+        };
+      },
+      registry: () => ({ ...registry, agentOf: (workload) => asItIs(registry.agentOf(workload)) }),
+      policy,
+      refusals,
+      limits,
+      pace: openCoordination({ redis: null }).pace,
+      decisionWaits: { hasRoom: () => false, hold: () => null, stop: async () => undefined },
+      catchUp: async () => undefined,
+      signingKeys: { active: () => ({ kid: 'kid' }) as ReturnType<ExchangeParts['signingKeys']['active']> },
+      proveKey: () => ({ value: null }),
+      clock: systemClock,
+      observeDecision: () => undefined,
+    }),
+  );
 
-  const ask = (id: string, key: Key, scope: Scope, ids: readonly string[]): Promise<Outcome> => {
+  const ask = (id: string, { key, scope, ids, replica = 0 }: Asking): Promise<Outcome> => {
     const requestId = key.kind === 'own' ? 'own' : key.kind === 'broker' ? ids[key.request] : undefined;
     const form = new Map<string, string | undefined>(
       Object.entries({
@@ -148,7 +171,7 @@ export const startRealWorld = async (agents: number): Promise<RealWorld> => {
         request_id: requestId,
       }),
     );
-    return exchange(parts, {
+    return exchange(replicas[replica] ?? expect.fail('no such replica'), {
       form: {
         get: (name) => form.get(name),
         all: (name) => [form.get(name) ?? []].flat(),
@@ -163,36 +186,26 @@ export const startRealWorld = async (agents: number): Promise<RealWorld> => {
 
   return {
     database,
+    databases,
     agent: (index) => {
       const id = agentName(index);
       return {
         id,
-        exchange: (key, scope, ids) => ask(id, key, scope, ids),
-        vote: async (requestId, voter, verdict) => {
-          const { rows } = await sql<{ terms_digest: string }>`
-            select terms_digest from access_requests where id = ${requestId}`.execute(database.db);
-          const outcome = await castVote(database, {
-            requestId,
-            verdict,
-            reason: 'checked',
-            termsDigest: rows[0]?.terms_digest ?? '',
-            approver: {
-              tenant: TENANT,
-              object: `99999999-9999-4999-8999-${String(voter).padStart(12, '0')}`,
-              roles: ['Approver', 'Approver.thing'],
-              signedInAt: new Date(),
-            },
-            owners: registry.agents.get(id)?.owners ?? [],
-            registryRevision: registry.revision,
-            decisionNow: { decision: 'permit', approval: null, bundleRevision },
-            traceId: null,
-          });
-          return 'refused' in outcome
-            ? outcome.refused
-            : 'outcome' in outcome
-              ? outcome.outcome
-              : 'overtaken';
-        },
+        exchange: (asking) => ask(id, asking),
+        vote: async (requestId, voter, verdict, replica = 0) =>
+          wordOf(
+            await voteBy(databaseOf(replica), {
+              requestId,
+              verdict,
+              approver: {
+                tenant: TENANT,
+                object: `99999999-9999-4999-8999-${String(voter).padStart(12, '0')}`,
+                roles: ['Approver', 'Approver.thing'],
+                signedInAt: new Date(),
+              },
+              ownersOf: (agentId) => registry.agents.get(agentId)?.owners ?? [],
+            }),
+          ),
         endGrant: async (requestId) => {
           const { rows } = await sql<{ id: string }>`
             select id from grants where request_id = ${requestId}`.execute(database.db);
@@ -211,7 +224,7 @@ export const startRealWorld = async (agents: number): Promise<RealWorld> => {
       await policy.close();
       await refusals.stop();
       await owner.close();
-      await database.close();
+      for (const { close } of databases) await close();
       await fresh.drop();
     },
   };

@@ -1,7 +1,9 @@
-/** A vote of one of the lab's people, as the console casts it when policy leaves to the request who may decide. */
+/** Votes, as the console casts them when policy leaves to the request who may decide. */
 import { sql } from 'kysely';
 import { agentOf, personOf, type World } from '../../lab/world.ts';
+import type { Approver } from '../../src/access/check-vote.ts';
 import { castVote, type VoteOutcome } from '../../src/access/vote.ts';
+import type { Principal } from '../../src/registry/registry.ts';
 import type { Database } from '../../src/storage/database.ts';
 
 type Row = {
@@ -11,14 +13,18 @@ type Row = {
   readonly policy_revision: string;
 };
 
+export type VoteBy = {
+  readonly requestId: string;
+  readonly verdict: 'approve' | 'deny';
+  readonly approver: Approver;
+  readonly ownersOf: (agentId: string) => readonly Principal[];
+};
+
 /** Votes on the request's present terms; an unknown request is refused as such. */
-export const voteAs = async (
-  { world, database }: { readonly world: World; readonly database: Database },
-  requestId: string,
-  verdict: 'approve' | 'deny',
-  person = 'approver',
+export const voteBy = async (
+  database: Database,
+  { requestId, verdict, approver, ownersOf }: VoteBy,
 ): Promise<VoteOutcome> => {
-  const { objectId, roles } = personOf(world, person);
   const { rows } = await sql<Row>`
     select r.terms_digest, r.agent_id, f.registry_revision, f.policy_revision
     from access_requests r, in_force f where r.id = ${requestId}`.execute(database.db);
@@ -29,10 +35,30 @@ export const voteAs = async (
     verdict,
     reason: 'checked',
     termsDigest: row.terms_digest,
-    approver: { tenant: world.tenant, object: objectId, roles, signedInAt: new Date() },
-    owners: agentOf(world, row.agent_id).owners,
+    approver,
+    owners: ownersOf(row.agent_id),
     registryRevision: row.registry_revision,
     decisionNow: { decision: 'permit', approval: null, bundleRevision: row.policy_revision },
     traceId: null,
+  });
+};
+
+/** How it ended, in one word. */
+export const wordOf = (outcome: VoteOutcome): string =>
+  'refused' in outcome ? outcome.refused : 'outcome' in outcome ? outcome.outcome : 'overtaken';
+
+/** The vote of one of the lab's people. */
+export const voteAs = (
+  { world, database }: { readonly world: World; readonly database: Database },
+  requestId: string,
+  verdict: 'approve' | 'deny',
+  person = 'approver',
+): Promise<VoteOutcome> => {
+  const { objectId, roles } = personOf(world, person);
+  return voteBy(database, {
+    requestId,
+    verdict,
+    approver: { tenant: world.tenant, object: objectId, roles, signedInAt: new Date() },
+    ownersOf: (agentId) => agentOf(world, agentId).owners,
   });
 };
