@@ -1,4 +1,5 @@
 import { createLocalJWKSet, jwtVerify } from 'jose';
+import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startWorld, type TestWorld } from '../support/broker.ts';
 import { checkPromises } from '../support/promises.ts';
@@ -149,6 +150,23 @@ describe('what needs approval', () => {
       ['authorization_pending', 5],
       ['slow_down', 10],
     ]);
+  });
+
+  it('is changed by none of 500 repeats that come too early', async () => {
+    const subject_token = await world.assertion('reporting-agent');
+    const asked = { subject_token, ...EXPORT, request_id: 'impatient' };
+    const requestId = (await world.exchange(asked)).body.request_id;
+    const written = async () =>
+      (
+        await sql`select xmin::text, (select count(*) from audit_events) as events
+          from access_requests where id = ${requestId}`.execute(world.database.db)
+      ).rows;
+    const before = await written();
+    const answers = await Promise.all(Array.from({ length: 500 }, () => world.exchange(asked)));
+    expect(new Set(answers.map(({ body }) => body.error))).toEqual(
+      new Set(['authorization_pending', 'slow_down']),
+    );
+    expect(await written()).toEqual(before);
   });
 
   it('stays denied after a person said no, whatever the words or the key', async () => {
