@@ -5,7 +5,7 @@
  * database last. Their environment is empty but for the locale: the broker's holds secrets.
  */
 import { execFile, spawn } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -89,6 +89,9 @@ export type Server = {
   readonly stop: () => Promise<void>;
 };
 
+/** Passwords only, and from this machine only. */
+const HOST_BASED_AUTHENTICATION = 'local all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n';
+
 /** Statements never reach the log: no ERROR lines, no statement text. fsync stays on, which is the default. */
 const serverArguments = (cluster: Cluster, port: number): string[] =>
   Object.entries({
@@ -96,13 +99,21 @@ const serverArguments = (cluster: Cluster, port: number): string[] =>
     [BROKER_PID_SETTING]: process.pid,
     listen_addresses: '127.0.0.1',
     port,
-    unix_socket_directories: '',
+    // In the data directory, which nobody else may enter; named from there, since a socket's path must be short.
+    unix_socket_directories: '.',
     log_min_messages: 'log',
     log_min_error_statement: 'panic',
   }).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
 
 /** Starts the cluster's server and waits until it accepts connections. Throws what it said if it ends before. */
-export const startServer = (cluster: Cluster, port: number, logger: Logger): Promise<Server> =>
+export const startServer = async (cluster: Cluster, port: number, logger: Logger): Promise<Server> => {
+  const rules = join(cluster.data, 'pg_hba.conf');
+  if ((await readFile(rules, 'utf8')) !== HOST_BASED_AUTHENTICATION)
+    await writeFile(rules, HOST_BASED_AUTHENTICATION);
+  return run(cluster, port, logger);
+};
+
+const run = (cluster: Cluster, port: number, logger: Logger): Promise<Server> =>
   new Promise((resolve, reject) => {
     const child = launch(cluster.binaries.postgres, serverArguments(cluster, port), {
       cwd: cluster.data,

@@ -177,12 +177,12 @@ export const startEmbedded = async (directory: string, logger: Logger): Promise<
     // A restart that was under way has brought up another one meanwhile.
     await stopRunning();
   };
-  return { ...cluster.dsns(port), pid: () => running.server.pid, stop };
+  return { ...cluster.nearestDsns(port), pid: () => running.server.pid, stop };
 };
 
 /** How to reach the database in `directory` while a broker runs it; null if none does. For commands beside it. */
 export const joinEmbedded = async (directory: string): Promise<Dsns | null> => {
   const cluster = await findCluster(directory);
   const found = cluster === null ? null : await findPostmaster(cluster);
-  return cluster === null || found === null ? null : cluster.dsns(found.port);
+  return cluster === null || found === null ? null : cluster.nearestDsns(found.port);
 };

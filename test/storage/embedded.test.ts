@@ -40,7 +40,7 @@ describe('the embedded database', () => {
       { name: 'full_page_writes', setting: 'on' },
       { name: 'listen_addresses', setting: '127.0.0.1' },
       { name: 'synchronous_commit', setting: 'on' },
-      { name: 'unix_socket_directories', setting: '' },
+      { name: 'unix_socket_directories', setting: '.' },
     ]);
     expect(await query(embedded.superuserDsn, 'select distinct auth_method from pg_hba_file_rules')).toEqual([
       { auth_method: 'scram-sha-256' },
