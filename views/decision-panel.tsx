@@ -1,5 +1,6 @@
 /** Where a person decides, or reads why not. One plain form: no script takes part in a vote. */
 import type { JSX } from 'preact';
+import { NarrowedNote, Narrowing, type NarrowingModel } from './narrowing.tsx';
 import { duration } from './words.ts';
 
 /** Longest reason of a vote, characters. */
@@ -12,6 +13,8 @@ export type DecisionModel =
       readonly termsDigest: string;
       readonly approveToken: string;
       readonly denyToken: string;
+      readonly shown: string;
+      readonly narrowing: NarrowingModel;
       readonly grantSeconds: number;
       /** Name under which the vote is recorded. */
       readonly signer: string;
@@ -55,13 +58,17 @@ const VoteForm = ({ model }: { model: DecisionModel & { kind: 'open' } }): JSX.E
     <input type="hidden" name="terms_digest" value={model.termsDigest} />
     <input type="hidden" name="approve_token" value={model.approveToken} />
     <input type="hidden" name="deny_token" value={model.denyToken} />
+    <input type="hidden" name="shown" value={model.shown} />
+    {model.narrowing.sent !== null && <input type="hidden" name="narrowing" value={model.narrowing.sent} />}
     <div class="verdicts">
       <button type="submit" name="verdict" value="approve" class="approve">
         Approve for up to {duration(model.grantSeconds)}
       </button>
-      <button type="submit" name="verdict" value="deny" class="deny">
-        Deny
-      </button>
+      {model.narrowing.sent === null && (
+        <button type="submit" name="verdict" value="deny" class="deny">
+          Deny
+        </button>
+      )}
     </div>
     <p class="note">
       You sign as {model.signer} the terms <code>{model.termsDigest.slice(0, 12)}</code>.
@@ -72,7 +79,13 @@ const VoteForm = ({ model }: { model: DecisionModel & { kind: 'open' } }): JSX.E
 export const DecisionPanel = ({ model }: { model: DecisionModel }): JSX.Element => (
   <section class="decision" aria-labelledby="decision">
     <h2 id="decision">{model.kind === 'closed' ? model.title : 'Your decision'}</h2>
-    {model.kind === 'open' && <VoteForm model={model} />}
+    {model.kind === 'open' && (
+      <>
+        <NarrowedNote model={model.narrowing} />
+        <VoteForm model={model} />
+        <Narrowing model={model.narrowing} />
+      </>
+    )}
     {model.kind === 'sign_in_again' && (
       <>
         <p>Deciding takes a sign-in of the last hour, and yours is older.</p>

@@ -14,6 +14,8 @@ export type StandingModel = {
     readonly verdict: 'approve' | 'deny';
     readonly reason: string;
     readonly votedAt: Date;
+    /** False: it was on wider terms, which somebody narrowed since. */
+    readonly counts: boolean;
     /** Whether it is this person's own. */
     readonly own: boolean;
   }[];
@@ -81,6 +83,7 @@ export const Standing = ({ standing }: { standing: StandingModel }): JSX.Element
             <q>
               <VisibleText text={vote.reason} />
             </q>
+            {!vote.counts && <span class="note"> on wider terms: does not count any more</span>}
           </li>
         ))}
       </ul>

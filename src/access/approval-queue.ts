@@ -48,6 +48,8 @@ export type CastVote = Principal & {
   readonly verdict: 'approve' | 'deny';
   readonly reason: string;
   readonly votedAt: Date;
+  /** Whether it is on the terms that the request has now; a vote on wider ones does not count any more. */
+  readonly current: boolean;
 };
 
 /** One request with everything an approver decides on. */
@@ -101,7 +103,8 @@ const entryColumns = (reader: QueueReader) => sql`
   array(select coalesce(p.name, v.approver_object::text) from votes v
     left join people p on p.tenant_id = v.approver_tenant and p.object_id = v.approver_object
     where v.request_id = r.id order by v.voted_at) as voters,
-  exists(select from votes v where v.request_id = r.id and v.approver_tenant = ${reader.tenant}
+  exists(select from votes v where v.request_id = r.id and v.terms_digest = r.terms_digest
+    and v.approver_tenant = ${reader.tenant}
     and v.approver_object = ${reader.object}) as voted`;
 
 type EntryRow = QueueEntry & { readonly cursor: string; readonly now: Date };
@@ -162,8 +165,8 @@ type ApprovalRow = Omit<ApprovalRequest, 'votes' | 'grant'> & {
 const findVotes = async (database: Database, requestId: string): Promise<CastVote[]> => {
   const { rows } = await sql<CastVote>`
     select v.approver_tenant as tenant, v.approver_object as object, coalesce(p.name, v.approver_object::text) as name,
-      v.verdict, v.reason, v.voted_at as "votedAt"
-    from votes v left join people p on p.tenant_id = v.approver_tenant and p.object_id = v.approver_object
+      v.verdict, v.reason, v.voted_at as "votedAt", v.terms_digest = r.terms_digest as current
+    from votes v join access_requests r on r.id = v.request_id left join people p on p.tenant_id = v.approver_tenant and p.object_id = v.approver_object
     where v.request_id = ${requestId} order by v.voted_at`.execute(database.pages);
   return rows;
 };

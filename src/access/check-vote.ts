@@ -6,8 +6,9 @@ import type { Decision } from '../policy/decision.ts';
 import { SIGN_IN_MAX_AGE_SECONDS } from '../policy/rules.ts';
 import type { VoteReason } from '../reasons/vote.ts';
 import { isSamePrincipal, type Principal } from '../registry/registry.ts';
+import { isWithin, type MayShorten, type Narrowing, narrowedTerms } from './narrowing.ts';
 import { conditionsOf, eligibleGroups } from './quorum.ts';
-import type { Terms } from './request-digest.ts';
+import { type Terms, termsDigest } from './request-digest.ts';
 
 /** A signed-in person: who, with which Entra app roles, and since when. */
 export type Approver = Principal & { readonly roles: readonly string[]; readonly signedInAt: Date };
@@ -20,7 +21,10 @@ export type Vote = {
   readonly verdict: 'approve' | 'deny';
   /** The approver's own words, for the audit trail; never shown to the agent. */
   readonly reason: string;
-  /** Digest of the terms the page showed. */
+  /** What the approver leaves of the terms; null: all of it. */
+  readonly narrowing: Narrowing | null;
+  readonly mayShorten: MayShorten;
+  /** Digest of the terms the page showed, narrowed if they are. */
   readonly termsDigest: string;
   readonly approver: Approver;
   /** Owners of the agent in the registry now: none of them may vote. */
@@ -40,6 +44,7 @@ export type VoteRefusal = Extract<
   | 'not_eligible'
   | 'not_eligible_now'
   | 'policy_denies'
+  | 'narrowing_invalid'
   | 'owner'
   | 'sign_in_too_old'
 >;
@@ -71,6 +76,10 @@ export type Counted = Principal & {
 export const groupsOf = ({ terms }: Pick<LockedRequest, 'terms'>, { approver }: Vote): string[] =>
   eligibleGroups(conditionsOf(terms), approver.roles);
 
+/** The terms that a vote signs: those of the request, or what its approver leaves of them. */
+export const signedTerms = ({ terms }: Pick<LockedRequest, 'terms'>, { narrowing }: Vote): Terms =>
+  narrowing === null ? terms : narrowedTerms(terms, narrowing);
+
 /** Why the vote does not count beside those that count already, undefined if it does. */
 export const checkVote = (
   request: LockedRequest,
@@ -85,7 +94,11 @@ export const checkVote = (
   if (!(signInAge <= SIGN_IN_MAX_AGE_SECONDS)) return 'sign_in_too_old';
   if (request.state !== 'pending' || request.expired) return 'already_decided';
   if (counted.some((other) => isSamePrincipal(other, approver))) return 'already_voted';
-  if (request.terms_digest !== vote.termsDigest) return 'terms_changed';
+  const terms = signedTerms(request, vote);
+  if (vote.verdict === 'deny' && vote.narrowing !== null) return 'narrowing_invalid';
+  if (!isWithin(terms, request.terms, vote.mayShorten)) return 'narrowing_invalid';
+  const signed = vote.narrowing === null ? request.terms_digest : termsDigest(terms);
+  if (signed !== vote.termsDigest) return 'terms_changed';
   const { approval } = decisionNow;
   if (approval !== null && !groups.some((group) => approval.groups.includes(group)))
     return 'not_eligible_now';

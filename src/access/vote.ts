@@ -15,9 +15,11 @@ import {
   checkVote,
   groupsOf,
   type LockedRequest,
+  signedTerms,
   type Vote,
   type VoteRefusal,
 } from './check-vote.ts';
+import { narrowRequest } from './narrow-request.ts';
 import { conditionsOf, isApprovedBy } from './quorum.ts';
 
 export type VoteOutcome =
@@ -72,6 +74,21 @@ type Accepted = {
   readonly vote: Vote;
   readonly groups: readonly string[];
   readonly counted: readonly Counted[];
+};
+
+/** Narrower terms are the request's from here on, and this vote is the first on them. */
+const narrowFirst = async (trx: Kysely<Tables>, accepted: Accepted): Promise<Accepted> => {
+  const { request, vote, counted } = accepted;
+  if (vote.termsDigest === request.terms_digest) return accepted;
+  const narrowed = await narrowRequest(trx, request, signedTerms(request, vote));
+  await appendEvents(trx, [
+    eventOf(request, vote, 'request.narrowed', {
+      approver: voteFacts(vote).approver,
+      ...narrowed.facts,
+      voided_votes: counted.length,
+    }),
+  ]);
+  return { ...accepted, request: narrowed.request, counted: [] };
 };
 
 const insertVote = async (trx: Kysely<Tables>, { request, vote, groups }: Accepted): Promise<void> => {
@@ -182,7 +199,7 @@ export const castVote = async (database: Database, vote: Vote): Promise<VoteOutc
       await appendEvents(trx, [eventOf(request, vote, 'approval.refused', facts)]);
       return { refused };
     }
-    const accepted = { request, vote, counted, groups: groupsOf(request, vote) };
+    const accepted = await narrowFirst(trx, { request, vote, counted, groups: groupsOf(request, vote) });
     await insertVote(trx, accepted);
     return vote.verdict === 'approve' ? approve(trx, accepted) : deny(trx, accepted);
   });

@@ -18,6 +18,7 @@ export type EventName =
   | 'request.opened'
   | 'request.refused'
   | 'request.expired'
+  | 'request.narrowed'
   | 'approval.given'
   | 'approval.refused'
   | 'denial.given'

@@ -10,6 +10,8 @@ export type Action = {
   readonly sessionDigest: string;
   readonly requestId: string;
   readonly termsDigest: string;
+  /** What the page showed beside the terms (`shown.ts`). */
+  readonly shown: string;
   readonly verdict: 'approve' | 'deny';
 };
 
@@ -22,9 +24,15 @@ const TOKEN = /^(\d{1,12})\.([A-Za-z0-9_-]{43})$/;
 const mac = (key: Buffer, action: Action, expires: string): Buffer =>
   createHmac('sha256', key)
     .update(
-      ['vote', expires, action.sessionDigest, action.requestId, action.termsDigest, action.verdict].join(
-        '\n',
-      ),
+      [
+        'vote',
+        expires,
+        action.sessionDigest,
+        action.requestId,
+        action.termsDigest,
+        action.shown,
+        action.verdict,
+      ].join('\n'),
     )
     .digest();
 

@@ -50,12 +50,13 @@ export const standingModel = (request: ApprovalRequest, reader: Principal): Stan
   expiresAt: request.expiresAt,
   approvals: request.approvals,
   quorum: request.quorum,
-  votes: request.votes.map(({ name, verdict, reason, votedAt, ...voter }) => ({
+  votes: request.votes.map(({ name, verdict, reason, votedAt, current, ...voter }) => ({
     name,
     verdict,
     reason,
     votedAt,
     own: isSamePrincipal(voter, reader),
+    counts: current,
   })),
   grant: request.grant,
   now: request.now,

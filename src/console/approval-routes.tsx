@@ -17,11 +17,14 @@ import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts
 import { decisionModel } from './decision-model.ts';
 import { decisionNow } from './decision-now.ts';
 import { requireRole, requireSession } from './guards.tsx';
+import { parseNarrowing } from './narrowing-form.ts';
+import { mayShortenOf, narrowedRequest, narrowingModel } from './narrowing-model.ts';
 import { namesOf } from './people.ts';
 import { notFound } from './refusals.ts';
 import { requestIdOf } from './request-address.ts';
 import { mayApprove } from './roles.ts';
 import type { Session } from './sessions.ts';
+import { shownOf } from './shown.ts';
 import { tellRefusal } from './tell-refusal.ts';
 
 /** Requests on one page of the queue: more than anybody reads at once. */
@@ -80,27 +83,41 @@ export type Mishap = {
   readonly notice?: string;
 };
 
+/** What the page is made for: the request, what the person leaves of it, and what became of their vote. */
+export type Showing = {
+  readonly request: ApprovalRequest;
+  /** The form that narrows the terms, as a query string; empty: nothing is narrowed. */
+  readonly narrow: string;
+  readonly mishap?: Mishap;
+};
+
 /** Renders the request's page as it is now, with what the person typed. */
 export const showApproval = async (
   parts: ConsoleParts,
   context: ConsoleContext,
-  { request, mishap }: { readonly request: ApprovalRequest; readonly mishap?: Mishap },
+  { request, narrow, mishap }: Showing,
 ): Promise<void> => {
   const session = sessionOf(context);
   const registry = parts.registry();
   const owners = ownersOf(registry, request.agentId);
   const now = stateNow(request) === 'pending' ? await decisionNow(parts, registry, request) : null;
   const names = await namesOf(parts.database, owners ?? []);
+  const mayShorten = mayShortenOf(registry, request.audience);
+  const parsed = parseNarrowing(narrow, request.terms, mayShorten);
+  const narrowing = parsed !== null && 'narrowing' in parsed ? parsed.narrowing : null;
+  const shown = narrowedRequest(request, narrowing);
   const model = {
-    ...approvalModel(request, { registry, names, policyRevision: parts.policyRevision(), reader: session }),
-    decision: decisionModel(request, {
+    ...approvalModel(shown, { registry, names, policyRevision: parts.policyRevision(), reader: session }),
+    decision: decisionModel(shown, {
       session,
       owners,
       decisionNow: now,
       actionKey: parts.actionKey,
       now: parts.clock(),
       typed: context.state.typed,
-      problem: mishap?.problem ?? null,
+      problem: mishap?.problem ?? (parsed !== null && 'problem' in parsed ? parsed.problem : null),
+      shown: now === null ? '' : shownOf(shown, registry, now),
+      narrowing: narrowingModel(request, narrowing === null ? null : narrow, mayShorten),
     }),
     notice: mishap?.notice ?? null,
   };
@@ -111,7 +128,7 @@ export const showApproval = async (
 
 const showRequest = async (parts: ConsoleParts, context: ConsoleContext): Promise<void> => {
   const request = await requestOf(parts, context);
-  if (request !== null) return showApproval(parts, context, { request });
+  if (request !== null) return showApproval(parts, context, { request, narrow: context.querystring });
   await tellRefusal(parts, context, { event: 'console.refused', reason: 'request_hidden' });
   answerRefusal(parts, context, notFound);
 };

@@ -1,8 +1,9 @@
 /** Whether this person can decide now, and if not, why not. The page only says it; `src/access/vote.ts` decides it. */
 import type { DecisionModel } from '../../views/decision-panel.tsx';
+import type { NarrowingModel } from '../../views/narrowing.tsx';
 import type { ApprovalRequest } from '../access/approval-queue.ts';
-import { approverGroups } from '../access/approval-queue.ts';
 import type { DecisionNow } from '../access/check-vote.ts';
+import { conditionsOf, eligibleGroups } from '../access/quorum.ts';
 import { SIGN_IN_MAX_AGE_SECONDS } from '../policy/rules.ts';
 import { isSamePrincipal, type Principal } from '../registry/registry.ts';
 import { issueActionToken } from './action-token.ts';
@@ -20,6 +21,9 @@ export type DecisionContext = {
   readonly now: Date;
   readonly typed: string;
   readonly problem: string | null;
+  /** What the page shows beside the terms; see `shown.ts`. */
+  readonly shown: string;
+  readonly narrowing: NarrowingModel;
 };
 
 type Closed = { readonly title: string; readonly why: string };
@@ -54,17 +58,18 @@ const closedBecause = (
   if (state !== 'pending') return CLOSED.decided;
   if (owners === null) return CLOSED.unregistered;
   if (owners.some((owner) => isSamePrincipal(owner, session))) return CLOSED.owner;
+  const own = eligibleGroups(conditionsOf(request.terms), session.roles);
   const approval = decisionNow?.approval ?? null;
-  if (approval !== null && !approverGroups(session.roles).some((group) => approval.groups.includes(group)))
-    return CLOSED.regrouped;
-  return request.votes.some((vote) => isSamePrincipal(vote, session)) ? CLOSED.voted : null;
+  if (approval !== null && !own.some((group) => approval.groups.includes(group))) return CLOSED.regrouped;
+  return request.votes.some((vote) => vote.current && isSamePrincipal(vote, session)) ? CLOSED.voted : null;
 };
 
 const isSignInTooOld = ({ session, now }: DecisionContext): boolean =>
   (now.getTime() - session.signedInAt.getTime()) / 1000 > SIGN_IN_MAX_AGE_SECONDS;
 
+/** `request` with the terms to sign: narrowed, if the person left less of them. */
 export const decisionModel = (request: ApprovalRequest, context: DecisionContext): DecisionModel => {
-  const { session, actionKey, now, typed, problem } = context;
+  const { session, actionKey, now, typed, problem, shown, narrowing } = context;
   const closed = closedBecause(request, context);
   if (closed !== null) return { kind: 'closed', ...closed, reason: typed };
   if (isSignInTooOld(context))
@@ -80,6 +85,7 @@ export const decisionModel = (request: ApprovalRequest, context: DecisionContext
         sessionDigest: session.digest,
         requestId: request.requestId,
         termsDigest: request.termsDigest,
+        shown,
         verdict,
       },
       now,
@@ -90,6 +96,8 @@ export const decisionModel = (request: ApprovalRequest, context: DecisionContext
     termsDigest: request.termsDigest,
     approveToken: tokenFor('approve'),
     denyToken: tokenFor('deny'),
+    shown,
+    narrowing,
     grantSeconds: request.terms.grant_seconds,
     signer: `${session.name} (${session.username})`,
     reason: typed,

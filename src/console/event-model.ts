@@ -19,6 +19,7 @@ const TONES: Readonly<Record<EventName, Tone>> = {
   'policy.activated': 'plain',
   'request.opened': 'open',
   'request.refused': 'bad',
+  'request.narrowed': 'plain',
   'request.expired': 'end',
   'approval.given': 'good',
   'approval.refused': 'bad',

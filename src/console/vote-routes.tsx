@@ -6,95 +6,27 @@
  */
 import type Router from '@koa/router';
 import { REASON_MAX_LENGTH } from '../../views/decision-panel.tsx';
+import { list } from '../../views/words.ts';
 import type { ApprovalRequest } from '../access/approval-queue.ts';
 import { findForApprover } from '../access/approval-queue.ts';
+import { findPastTerms } from '../access/narrow-request.ts';
+import type { Narrowing } from '../access/narrowing.ts';
 import { castVote, type VoteOutcome } from '../access/vote.ts';
-import type { Form } from '../http/form.ts';
-import type { VoteReason } from '../reasons/vote.ts';
 import { isSamePrincipal } from '../registry/registry.ts';
-import { checkActionToken } from './action-token.ts';
 import { answerRefusal, redirect } from './answers.tsx';
 import { ownersOf, stateNow } from './approval-model.ts';
-import { type Mishap, requestOf, sessionOf, showApproval } from './approval-routes.tsx';
+import { requestOf, sessionOf, showApproval } from './approval-routes.tsx';
+import { type Ballot, checkBallot, parseBallot, type RefusedBallot, typedReason } from './ballot.ts';
 import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts.ts';
 import { decisionNow } from './decision-now.ts';
 import { formOf, requireSameOrigin, requireSession } from './guards.tsx';
+import { parseNarrowing } from './narrowing-form.ts';
+import { mayShortenOf, narrowedRequest } from './narrowing-model.ts';
 import { keepsPace } from './pace.tsx';
 import { malformed, notFound, selfApproval } from './refusals.ts';
+import { changedSince, shownOf } from './shown.ts';
 import { tellRefusal, tellRefusedVote } from './tell-refusal.ts';
-
-type Ballot = {
-  readonly verdict: 'approve' | 'deny';
-  readonly reason: string;
-  /** Empty if the post names none. */
-  readonly termsDigest: string;
-  readonly token: string;
-};
-
-/** SHA-256, hex. */
-const DIGEST = /^[0-9a-f]{64}$/;
-
-/** Browsers send line breaks as CR LF; a reason is kept as it was typed. */
-const typedReason = (form: Form): string => (form.get('reason') ?? '').replaceAll('\r\n', '\n');
-
-const parseBallot = (form: Form): Ballot | null => {
-  const verdict = form.get('verdict');
-  const termsDigest = form.get('terms_digest') ?? '';
-  if (verdict !== 'approve' && verdict !== 'deny') return null;
-  const token = form.get(verdict === 'approve' ? 'approve_token' : 'deny_token') ?? '';
-  return {
-    verdict,
-    reason: typedReason(form).trim(),
-    termsDigest: DIGEST.test(termsDigest) ? termsDigest : '',
-    token,
-  };
-};
-
-/** `refused` null: told as forged. */
-type RefusedBallot = Mishap & { readonly refused: VoteReason | null };
-
-const EXPIRED_PAGE: RefusedBallot = {
-  refused: 'page_expired',
-  status: 403,
-  problem: 'This page was open for more than ten minutes. Look at it once more, then press again.',
-};
-const STALE_PAGE: RefusedBallot = {
-  refused: null,
-  status: 403,
-  problem: 'This page was not made for your present sign-in. Look at it once more, then press again.',
-};
-const NO_REASON: RefusedBallot = {
-  refused: 'reason_missing',
-  status: 422,
-  problem: 'Give a reason: it is part of what is recorded.',
-};
-const LONG_REASON: RefusedBallot = {
-  refused: 'reason_too_long',
-  status: 422,
-  problem: `The reason is too long: at most ${REASON_MAX_LENGTH} characters.`,
-};
-
-/** What is wrong with a ballot that could count, null if nothing is. */
-const checkBallot = async (
-  parts: ConsoleParts,
-  context: ConsoleContext,
-  { request, ballot }: { readonly request: ApprovalRequest; readonly ballot: Ballot },
-): Promise<RefusedBallot | null> => {
-  const action = {
-    sessionDigest: sessionOf(context).digest,
-    requestId: request.requestId,
-    termsDigest: ballot.termsDigest,
-    verdict: ballot.verdict,
-  };
-  const bad = checkActionToken(parts.actionKey, action, { token: ballot.token, now: parts.clock() });
-  if (bad === 'expired') return EXPIRED_PAGE;
-  if (bad === 'invalid') {
-    await tellRefusal(parts, context, { event: 'csrf.blocked', reason: 'action_token' });
-    return STALE_PAGE;
-  }
-  if (ballot.reason === '') return NO_REASON;
-  return ballot.reason.length > REASON_MAX_LENGTH ? LONG_REASON : null;
-};
+import { changesOf } from './terms-changes.ts';
 
 /** Whether `castVote` will refuse it whatever the page was: terminal states never go back, owners never vote. */
 const cannotCount = (
@@ -103,22 +35,34 @@ const cannotCount = (
   voter: { tenant: string; object: string },
 ): boolean => stateNow(request) !== 'pending' || owners.some((owner) => isSamePrincipal(owner, voter));
 
+const readAgain = (changes: readonly string[]): string =>
+  `Your vote did not count: the terms changed after your page was made${changes.length === 0 ? '' : ` (${changes.join('; ')})`}. Read what it says now, then decide.`;
+
+/** Says what is not as the page of this vote had shown it. */
+const termsChanged = async (parts: ConsoleParts, fresh: ApprovalRequest, ballot: Ballot): Promise<string> => {
+  const before = await findPastTerms(parts.database, fresh.requestId, ballot.termsDigest);
+  return readAgain(before === null ? [] : changesOf(before, fresh.terms));
+};
+
 const NOTICES = {
   already_decided: 'Your vote did not count: the request is already decided. Nothing was changed by it.',
   already_voted: 'You have already voted on this request. Nothing was changed by the second vote.',
   not_eligible_now:
     'Your vote did not count: policy has changed, and no longer lets a group of yours decide on this.',
   policy_denies: 'Your approval did not count: policy has changed, and denies this now.',
-  terms_changed:
-    'Your vote did not count: the terms changed after your page was made. Read what it says now, then decide.',
+  narrowing_invalid: 'Your vote did not count: what you left of the terms is not within what they are now.',
 } as const;
 
-type SettledOutcome = Exclude<VoteOutcome, { readonly overtaken: true }>;
+type Settled = {
+  readonly ballot: Ballot;
+  readonly request: ApprovalRequest;
+  readonly outcome: Exclude<VoteOutcome, { readonly overtaken: true }>;
+};
 
 const answerOutcome = async (
   parts: ConsoleParts,
   context: ConsoleContext,
-  { request, outcome }: { readonly request: ApprovalRequest; readonly outcome: SettledOutcome },
+  { ballot, request, outcome }: Settled,
 ): Promise<void> => {
   if ('outcome' in outcome) return redirect(context, `/approvals/${request.requestId}`);
   const fresh = await findForApprover(parts.database, sessionOf(context), request.requestId);
@@ -132,18 +76,45 @@ const answerOutcome = async (
     case 'sign_in_too_old':
       return showApproval(parts, context, {
         request: fresh,
+        narrow: ballot.narrow,
         mishap: { status: 403, notice: 'Your vote did not count: your sign-in is older than an hour.' },
       });
     case 'already_decided':
     case 'already_voted':
     case 'not_eligible_now':
     case 'policy_denies':
+    case 'narrowing_invalid':
+      return showApproval(parts, context, {
+        request: fresh,
+        narrow: '',
+        mishap: { status: 409, notice: NOTICES[outcome.refused] },
+      });
     case 'terms_changed':
       return showApproval(parts, context, {
         request: fresh,
-        mishap: { status: 409, notice: NOTICES[outcome.refused] },
+        narrow: ballot.narrow,
+        mishap: { status: 409, notice: await termsChanged(parts, fresh, ballot) },
       });
   }
+};
+
+type Parsed = ReturnType<typeof parseNarrowing>;
+
+const narrowingOf = (parsed: Parsed): Narrowing | null =>
+  parsed !== null && 'narrowing' in parsed ? parsed.narrowing : null;
+
+const notWithin = (problem: string): RefusedBallot => ({
+  refused: 'narrowing_invalid',
+  status: 409,
+  problem,
+});
+
+/** Null while all that the page showed beside the terms is as it was. */
+const checkShown = (ballot: Ballot, now: string): RefusedBallot | null => {
+  const changes = changedSince(ballot.shown, now);
+  if (changes.length === 0) return null;
+  const notice = `Your vote did not count: since your page was made, ${list(changes)} changed. Read what it says now, then decide.`;
+  return { refused: 'page_changed', status: 409, notice };
 };
 
 /** False: registry or policy moved meanwhile, and nothing was done. */
@@ -165,16 +136,21 @@ const attemptVote = async (
   if (owners === null || decided === null) {
     await tellRefusedVote(parts, context, { refused: 'agent_gone', verdict, request });
     const mishap = { status: 409, notice: 'Your vote did not count: the agent is not registered any more.' };
-    await showApproval(parts, context, { request, mishap });
+    await showApproval(parts, context, { request, narrow: '', mishap });
     return true;
   }
+  const mayShorten = mayShortenOf(registry, request.audience);
+  const parsed = parseNarrowing(ballot.narrow, request.terms, mayShorten);
   const session = sessionOf(context);
   if (!cannotCount(request, owners, session)) {
-    const mishap = await checkBallot(parts, context, { request, ballot });
+    const mishap =
+      (await checkBallot(parts, context, { request, ballot })) ??
+      checkShown(ballot, shownOf(narrowedRequest(request, narrowingOf(parsed)), registry, decided)) ??
+      (parsed !== null && 'problem' in parsed ? notWithin(parsed.problem) : null);
     if (mishap !== null) {
       const { refused } = mishap;
       if (refused !== null) await tellRefusedVote(parts, context, { refused, verdict, request });
-      await showApproval(parts, context, { request, mishap });
+      await showApproval(parts, context, { request, narrow: ballot.narrow, mishap });
       return true;
     }
   }
@@ -182,6 +158,8 @@ const attemptVote = async (
     requestId: request.requestId,
     verdict,
     reason: ballot.reason.slice(0, REASON_MAX_LENGTH).toWellFormed(),
+    narrowing: narrowingOf(parsed),
+    mayShorten,
     termsDigest: ballot.termsDigest,
     approver: session,
     owners,
@@ -190,7 +168,7 @@ const attemptVote = async (
     traceId: context.state.traceId,
   });
   if ('overtaken' in outcome) return false;
-  await answerOutcome(parts, context, { request, outcome });
+  await answerOutcome(parts, context, { ballot, request, outcome });
   return true;
 };
 

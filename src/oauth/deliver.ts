@@ -38,11 +38,12 @@ export const deliver = async (
     return refuseRepeat(parts, exchange, { reason: 'grant_revoked', requestId: request.id });
   if (isOver(grant, found.now)) return answerOver(parts, delivery);
 
-  const decision = await decide(parts, exchange, found.now);
+  const delivered = { ...delivery, exchange: asGranted(exchange, request) };
+  const decision = await decide(parts, delivered.exchange, found.now);
   if (!stillHolds(request, grant, decision)) {
     if (request.state === 'permitted') return openUnlessDenied(parts, exchange, found);
     await revokeGrant(parts.database, ending(delivery), 'policy no longer allows it');
-    const told = withReason(decisionEvent(exchange, decision, request.id), 'denied_by_policy');
+    const told = withReason(decisionEvent(delivered.exchange, decision, request.id), 'denied_by_policy');
     await parts.refusals.tell(`policy ${request.id}`, [told]);
     return refused('denied_by_policy', request.id, decision.publicReason);
   }
@@ -52,9 +53,22 @@ export const deliver = async (
   if (next === 'last' && request.state === 'permitted' && exchange.key.kind !== 'broker')
     return openUnlessDenied(parts, exchange, found);
   return next !== 'mint' && grant.current !== null
-    ? redeliver(parts, delivery, grant.current, decision)
-    : mint(parts, delivery, decision);
+    ? redeliver(parts, delivered, grant.current, decision)
+    : mint(parts, delivered, decision);
 };
+
+/** The exchange as far as it was granted: an approver may have left less than was asked for. */
+const asGranted = (exchange: Exchange, { terms }: FoundRequest): Exchange => ({
+  ...exchange,
+  target: {
+    ...exchange.target,
+    asked: {
+      ...exchange.target.asked,
+      scopes: terms.scopes,
+      authorizationDetails: terms.authorization_details,
+    },
+  },
+});
 
 /** A named request stays refused for good; one found by its digest until its grant would have been over. */
 const stillRefused = ({ exchange, found, grant }: Delivery): boolean =>

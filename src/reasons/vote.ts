@@ -25,6 +25,17 @@ export const VOTE_REASONS = {
     advice: 'Nothing, if the rule was changed on purpose: the agent would get nothing.',
     client: { status: 409, error: 'notice on the page' },
   },
+  narrowing_invalid: {
+    meaning: 'What the person left of the terms is not within them, or nothing is left.',
+    advice:
+      'Nothing, if the terms were narrowed by somebody else meanwhile. Our page asks for nothing wider.',
+    client: { status: 409, error: 'notice on the page' },
+  },
+  page_changed: {
+    meaning: 'What the page had shown of agent, API or policy is not so any more.',
+    advice: 'The person reads what is so now, then decides.',
+    client: { status: 409, error: 'notice on the page' },
+  },
   owner: {
     meaning: 'The person is an owner of the agent: owners never decide on its requests.',
     advice: 'Somebody else has to. If nobody can, give the group another member.',

@@ -34,6 +34,10 @@ const detailField = z.discriminatedUnion('type', [
     values,
     max_length,
     max_items: z.int().min(1).max(100).default(20).describe('Longest list; default: 20.'),
+    narrowable: z
+      .boolean()
+      .default(false)
+      .describe('Whether fewer items mean less, so that approvers may take some away; default: false.'),
   }),
   z
     .strictObject({
@@ -132,3 +136,12 @@ export const authorizationDetailsCheck = (types: Readonly<Record<string, DetailT
     return null;
   };
 };
+
+/** Which lists of details fewer items make less, as the registry says. Anything that it does not know may not be. */
+export const shortenableDetails =
+  (types: Readonly<Record<string, DetailType>>) =>
+  (type: string, field: string): boolean => {
+    const fields = Object.hasOwn(types, type) ? types[type]?.fields : undefined;
+    const found = fields !== undefined && Object.hasOwn(fields, field) ? fields[field] : undefined;
+    return found?.type === 'strings' && found.narrowable;
+  };

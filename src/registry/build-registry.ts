@@ -1,4 +1,4 @@
-import { authorizationDetailsCheck } from './authorization-details.ts';
+import { authorizationDetailsCheck, shortenableDetails } from './authorization-details.ts';
 import type { Agent, Principal, Registry, Resource } from './registry.ts';
 import type { AgentEntry, RegistryDocument, ResourceEntry } from './registry-schema.ts';
 
@@ -24,6 +24,7 @@ const resourceFrom = (entry: ResourceEntry): Resource => ({
   tokenSigningAlgorithm: entry.token_signing_alg,
   defaultScopes: entry.default_scopes,
   workload: entry.workload ?? null,
+  mayShorten: shortenableDetails(entry.authorization_details),
   checkAuthorizationDetails: authorizationDetailsCheck(entry.authorization_details),
 });
 

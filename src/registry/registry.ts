@@ -45,6 +45,8 @@ export type Resource = {
   readonly defaultScopes: readonly string[];
   /** The API's own Entra workload, with which it calls the broker; null if it never does. */
   readonly workload: Principal | null;
+  /** Whether fewer items in this list of a type of details mean less: an approver may take some away. */
+  readonly mayShorten: (type: string, field: string) => boolean;
   /** Returns null when every element is of a registered type (RFC 9396 section 5), else what is wrong. */
   readonly checkAuthorizationDetails: (details: AuthorizationDetails) => string | null;
 };

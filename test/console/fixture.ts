@@ -183,7 +183,7 @@ const withoutAbsent = (headers: Readonly<Record<string, string | undefined>>): R
 export const fieldsOf = (page: string): Record<string, string> =>
   Object.fromEntries(
     [...page.matchAll(/<input type="hidden" name="(\w+)" value="([^"]*)"/g)].map(
-      ([, name = '', value = '']) => [name, value],
+      ([, name = '', value = '']) => [name, value.replaceAll('&amp;', '&')],
     ),
   );
 

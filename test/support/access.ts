@@ -57,6 +57,8 @@ export const APPROVAL: ApprovalTerms = {
 
 /** What a vote is prepared on, if nothing changed since the request was opened. */
 export const VOTED_ON = {
+  narrowing: null,
+  mayShorten: () => false,
   owners: [],
   registryRevision: 1,
   decisionNow: { decision: 'needs_approval', approval: APPROVAL, bundleRevision: 'bundle-1' },

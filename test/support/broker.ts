@@ -60,6 +60,7 @@ export type TestWorld = {
     requestId: string,
     verdict: 'approve' | 'deny',
     person?: string,
+    left?: Parameters<typeof voteAs>[4],
   ) => ReturnType<typeof voteAs>;
   /** Names of the events of a request, in order. */
   readonly trace: (requestId: string) => Promise<string[]>;

@@ -38,7 +38,7 @@ const LIMITS = {
 const FOLDERS = {
   description: 'Folders.',
   fields: {
-    names: { type: 'strings', optional: false, max_length: 20, max_items: 2 },
+    names: { type: 'strings', optional: false, max_length: 20, max_items: 2, narrowable: true },
     deep: { type: 'boolean', optional: true },
   },
 } as const satisfies ResourceEntry['authorization_details'][string];

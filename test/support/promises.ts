@@ -49,6 +49,20 @@ const BROKEN: Record<string, string> = {
   'I4: a token that outlives its grant or its terms': `
     select t.jti from tokens t join grants g on g.id = t.grant_id
     where t.expires_at > g.approved_until or t.expires_at > t.issued_at + make_interval(secs => g.token_seconds)`,
+  'I4: terms beyond what was asked or decided': `
+    select r.id from access_requests r
+    where not array(select jsonb_array_elements_text(r.terms -> 'scopes')) <@ r.scopes
+      or r.terms -> 'scopes' = '[]'
+      or (r.authorization_details = '[]') <> (r.terms -> 'authorization_details' = '[]')
+      or jsonb_array_length(r.terms -> 'authorization_details') > jsonb_array_length(r.authorization_details)
+      or (r.terms ->> 'grant_seconds')::integer > (r.decision ->> 'grantSeconds')::integer
+      or (r.terms ->> 'token_seconds')::integer > (r.decision ->> 'tokenSeconds')::integer
+      or (r.terms ->> 'max_tokens')::integer > (r.decision ->> 'maxTokens')::integer
+      or r.terms ->> 'max_tokens' is null and r.decision ->> 'maxTokens' is not null`,
+  'I4: a grant that is not its terms': `
+    select g.id from grants g join access_requests r on r.id = g.request_id
+    where g.token_seconds > (r.terms ->> 'token_seconds')::integer
+      or g.approved_until > g.opened_at + make_interval(secs => (r.terms ->> 'grant_seconds')::integer)`,
   'I4: more tokens than the terms allow': `
     select g.id from grants g join access_requests r on r.id = g.request_id
     where (r.terms ->> 'max_tokens')::integer < (select count(*) from tokens t where t.grant_id = g.id)`,

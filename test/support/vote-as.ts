@@ -2,11 +2,14 @@
 import { sql } from 'kysely';
 import { agentOf, personOf, type World } from '../../lab/world.ts';
 import type { Approver } from '../../src/access/check-vote.ts';
+import { type Narrowing, narrowedTerms } from '../../src/access/narrowing.ts';
+import { type Terms, termsDigest } from '../../src/access/request-digest.ts';
 import { castVote, type VoteOutcome } from '../../src/access/vote.ts';
 import type { Principal } from '../../src/registry/registry.ts';
 import type { Database } from '../../src/storage/database.ts';
 
 type Row = {
+  readonly terms: Terms;
   readonly terms_digest: string;
   readonly agent_id: string;
   readonly registry_revision: number;
@@ -18,23 +21,35 @@ export type VoteBy = {
   readonly verdict: 'approve' | 'deny';
   readonly approver: Approver;
   readonly ownersOf: (agentId: string) => readonly Principal[];
+  /** What the approver leaves of the terms, where that is less; the rest stays. */
+  readonly left?: Partial<Narrowing> | null;
 };
 
 /** Votes on the request's present terms; an unknown request is refused as such. */
 export const voteBy = async (
   database: Database,
-  { requestId, verdict, approver, ownersOf }: VoteBy,
+  { requestId, verdict, approver, ownersOf, left = null }: VoteBy,
 ): Promise<VoteOutcome> => {
   const { rows } = await sql<Row>`
-    select r.terms_digest, r.agent_id, f.registry_revision, f.policy_revision
+    select r.terms, r.terms_digest, r.agent_id, f.registry_revision, f.policy_revision
     from access_requests r, in_force f where r.id = ${requestId}`.execute(database.db);
   const [row] = rows;
   if (row === undefined) return { refused: 'not_found' };
+  const { terms } = row;
+  const narrowing: Narrowing | null = left && {
+    scopes: terms.scopes,
+    authorizationDetails: terms.authorization_details,
+    grantSeconds: terms.grant_seconds,
+    maxTokens: terms.max_tokens,
+    ...left,
+  };
   return castVote(database, {
     requestId,
     verdict,
     reason: 'checked',
-    termsDigest: row.terms_digest,
+    narrowing,
+    mayShorten: () => true,
+    termsDigest: narrowing === null ? row.terms_digest : termsDigest(narrowedTerms(terms, narrowing)),
     approver,
     owners: ownersOf(row.agent_id),
     registryRevision: row.registry_revision,
@@ -53,6 +68,7 @@ export const voteAs = (
   requestId: string,
   verdict: 'approve' | 'deny',
   person = 'approver',
+  left: Partial<Narrowing> | null = null,
 ): Promise<VoteOutcome> => {
   const { objectId, roles } = personOf(world, person);
   return voteBy(database, {
@@ -60,5 +76,6 @@ export const voteAs = (
     verdict,
     approver: { tenant: world.tenant, object: objectId, roles, signedInAt: new Date() },
     ownersOf: (agentId) => agentOf(world, agentId).owners,
+    left,
   });
 };

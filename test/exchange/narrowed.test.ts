@@ -1,0 +1,69 @@
+/** What an approver left is what the agent is told and what its token says, for as long and as often as that. */
+import { decodeJwt } from 'jose';
+import { sql } from 'kysely';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { applyRegistry } from '../../src/registry/apply.ts';
+import { readRegistry } from '../../src/registry/registry-file.ts';
+import type { RegistryDocument } from '../../src/registry/registry-schema.ts';
+import { startWorld, type TestWorld } from '../support/broker.ts';
+import { checkPromises } from '../support/promises.ts';
+
+const AUDIENCE = 'api://knowledge.prod';
+const BOTH = 'articles.read articles.write';
+const FOLDERS = { type: 'folders', names: ['finance', 'people'] };
+
+const types: RegistryDocument['resources'][number]['authorization_details'] = {
+  folders: {
+    description: 'Where.',
+    fields: { names: { type: 'strings', optional: false, max_length: 20, max_items: 5, narrowable: true } },
+  },
+};
+
+let world: TestWorld;
+beforeAll(async () => {
+  world = await startWorld();
+  const registry = await readRegistry([world.settings.COUNTERSIGN_REGISTRY ?? '']);
+  const resources = registry.resources.map((resource) =>
+    resource.audience === AUDIENCE ? { ...resource, authorization_details: types } : resource,
+  );
+  await applyRegistry(world.database, { ...registry, resources }, { reason: 'test', appliedBy: 'test' });
+  // The broker takes the registry over at the latest when an exchange meets the new revision.
+  await world.exchange({ subject_token: await world.assertion('support-agent'), audience: AUDIENCE });
+});
+afterEach(() => checkPromises(world.database));
+afterAll(() => world.stop());
+
+const ask = async (request_id: string, changes: Readonly<Record<string, string>> = {}) =>
+  world.exchange({
+    subject_token: await world.assertion('support-agent'),
+    audience: AUDIENCE,
+    scope: BOTH,
+    authorization_details: JSON.stringify([FOLDERS, { ...FOLDERS, names: ['sales'] }]),
+    request_id,
+    ...changes,
+  });
+
+it('is told as scope and authorization_details, in the answer and in the token, also when it is fetched again', async () => {
+  const requestId = (await ask('less')).body.request_id;
+  const left = { scopes: ['articles.write'], authorizationDetails: [{ ...FOLDERS, names: ['people'] }] };
+  expect(await world.vote(requestId, 'approve', 'approver', left)).toEqual({ outcome: 'approved' });
+  for (const { status, body } of [await ask('less'), await ask('less')]) {
+    const told = { scope: 'articles.write', authorization_details: [{ type: 'folders', names: ['people'] }] };
+    expect([status, body]).toEqual([200, expect.objectContaining({ ...told, request_id: requestId })]);
+    expect(decodeJwt(body.access_token)).toMatchObject(told);
+  }
+});
+
+it('is one token where the approver left one use: with it the grant is over', async () => {
+  const requestId = (await ask('once')).body.request_id;
+  expect(await world.vote(requestId, 'approve', 'approver', { maxTokens: 1 })).toEqual({
+    outcome: 'approved',
+  });
+  expect((await ask('once')).status).toBe(200);
+  const { rows } = await sql`
+    select g.tokens_left, g.approved_until = t.expires_at as over_with_it
+    from grants g join tokens t on t.grant_id = g.id where g.request_id = ${requestId}`.execute(
+    world.database.db,
+  );
+  expect(rows).toEqual([{ tokens_left: 0, over_with_it: true }]);
+});
