@@ -5,6 +5,7 @@ import { freePort } from '../../src/storage/free-port.ts';
 
 export type BrokerProcess = {
   readonly port: number;
+  readonly pid: number;
   /** SIGKILL, and wait until it is gone. */
   readonly kill: () => Promise<void>;
   /** SIGTERM, and wait; the exit code. */
@@ -30,11 +31,12 @@ const launch = (settings: Readonly<Record<string, string>>): ChildProcess =>
     stdio: ['ignore', 'ignore', 'pipe'],
   });
 
-/** Starts a broker on a free port and waits until it says that it is ready. */
+/** Starts a broker, on a free port unless one is given, and waits until it says that it is ready. */
 export const startBrokerProcess = async (
   settings: Readonly<Record<string, string>>,
+  givenPort?: number,
 ): Promise<BrokerProcess> => {
-  const port = await freePort();
+  const port = givenPort ?? (await freePort());
   const child = launch({ ...settings, COUNTERSIGN_LISTEN: `127.0.0.1:${port}` });
   const exited = once(child, 'exit');
   let output = '';
@@ -48,5 +50,10 @@ export const startBrokerProcess = async (
     const [code] = await exited;
     return code;
   };
-  return { port, kill: async () => void (await end('SIGKILL')), stop: () => end('SIGTERM') };
+  return {
+    port,
+    pid: child.pid ?? 0,
+    kill: async () => void (await end('SIGKILL')),
+    stop: () => end('SIGTERM'),
+  };
 };
