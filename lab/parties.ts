@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { createProofKey } from './agents/proof-key.ts';
 import type { KnownApi } from './agents/run.ts';
+import type { ServiceOptions } from './agents/serve-agents.ts';
 import { startAgent } from './agents/start-agent.ts';
 import { ALL_APIS } from './apis/all-apis.ts';
 import { startApi } from './apis/start-api.ts';
@@ -75,8 +76,22 @@ const startApis = ({ world, entra, ports, file, say }: Stage): Promise<WebServer
     }),
   );
 
-const startAgents = ({ world, entra, ports, file }: Stage): Promise<WebServer>[] =>
-  world.agents.map((agent) => {
+/** What `agent` needs to serve other agents, if it does. */
+const serviceOf = ({ world, entra, file, say }: Stage, agent: WorldAgent): ServiceOptions | null => {
+  const served = world.services.find((service) => service.agent === agent.id);
+  if (served === undefined) return null;
+  const { clientId, clientSecret } = served;
+  return {
+    issuer: file.issuer,
+    url: file.agents.find(({ id }) => id === agent.id)?.url ?? '',
+    credential: openWorkload(addressOf(entra), { clientId, credential: { secret: clientSecret } }),
+    onProblem: (problem) => say(`${agent.id}: ${problem}`),
+  };
+};
+
+const startAgents = (stage: Stage): Promise<WebServer>[] =>
+  stage.world.agents.map((agent) => {
+    const { entra, ports, file } = stage;
     const { words, credential } = credentialOf(entra, agent);
     const apis: readonly KnownApi[] = file.apis;
     return startAgent({
@@ -87,6 +102,7 @@ const startAgents = ({ world, entra, ports, file }: Stage): Promise<WebServer>[]
       credentialWords: words,
       apis,
       prove: agent.id === 'ops-agent' ? createProofKey() : null,
+      service: serviceOf(stage, agent),
     });
   });
 

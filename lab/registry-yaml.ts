@@ -1,5 +1,9 @@
-/** The lab's registry as the file that an administrator would write: three agents, and three APIs in each environment. */
+/**
+ * The lab's registry as the file that an administrator would write: three agents, three APIs in each environment, and
+ * what one of the agents serves to others.
+ */
 import { stringify } from 'yaml';
+import { COMPILATIONS } from './agents/served-api.ts';
 import { ALL_APIS } from './apis/all-apis.ts';
 import { type ApiName, ENVIRONMENTS } from './apis/api.ts';
 import { agentOf, apiOf, type World } from './world.ts';
@@ -33,6 +37,18 @@ export const AGENT_PROFILES: readonly AgentProfile[] = [
   },
 ];
 
+const COMPILATIONS_ACCESS = { audience: COMPILATIONS.audience, scopes: [COMPILATIONS.scope] };
+
+const compilations = (world: World) => ({
+  audience: COMPILATIONS.audience,
+  name: COMPILATIONS.title,
+  description: COMPILATIONS.description,
+  environment: COMPILATIONS.environment,
+  sensitivity: COMPILATIONS.sensitivity,
+  scopes: COMPILATIONS.scopes,
+  workload: { tenant: world.tenant, object: apiOf(world, COMPILATIONS.audience).objectId },
+});
+
 /** Renders the registry of this world. */
 export const registryYaml = (world: World): string => {
   const { tenant } = world;
@@ -45,7 +61,10 @@ export const registryYaml = (world: World): string => {
       description,
       workload: { tenant, object: objectId, application: clientId },
       owners,
-      access: ENVIRONMENTS.map((environment) => ({ audience: `api://${api}.${environment}`, scopes })),
+      access: [
+        ...ENVIRONMENTS.map((environment) => ({ audience: `api://${api}.${environment}`, scopes })),
+        ...(COMPILATIONS.askedBy.some((asking) => asking === id) ? [COMPILATIONS_ACCESS] : []),
+      ],
     };
   });
   const resources = ALL_APIS.flatMap(({ name, title, description, scopes, defaultScopes, sensitivity }) =>
@@ -63,5 +82,8 @@ export const registryYaml = (world: World): string => {
       };
     }),
   );
-  return stringify({ version: 1, agents, resources }, { aliasDuplicateObjects: false });
+  return stringify(
+    { version: 1, agents, resources: [...resources, compilations(world)] },
+    { aliasDuplicateObjects: false },
+  );
 };

@@ -1,4 +1,5 @@
 /** The stories that the demo page tells, as data: who asks for what, and how that must end. */
+import { COMPILATIONS } from './agents/served-api.ts';
 
 export type Scenario = {
   readonly name: string;
@@ -11,6 +12,8 @@ export type Scenario = {
   readonly decision: 'permit' | 'needs_approval' | 'deny';
   /** The agent's own words. */
   readonly justification: string;
+  /** What the agent tries first: to get through with a token for another API. */
+  readonly borrowed?: { readonly audience: string; readonly scope: string };
 };
 
 export const SCENARIOS: readonly Scenario[] = [
@@ -44,5 +47,28 @@ export const SCENARIOS: readonly Scenario[] = [
     scope: 'database.delete',
     decision: 'deny',
     justification: 'The disk is nearly full, and this database looks unused.',
+  },
+  {
+    name: 'hand-off',
+    title: 'The operations agent hands work to the reporting agent',
+    shows:
+      'An agent that serves others is an API too: the caller comes with its own token for it, and the reporting agent does the work in its own name. Two requests, two traces, no token passed on.',
+    agent: 'ops-agent',
+    audience: COMPILATIONS.audience,
+    scope: COMPILATIONS.scope,
+    decision: 'permit',
+    justification: 'The weekly summary needs the current reports.',
+  },
+  {
+    name: 'impostor',
+    title: 'Another agent tries the same',
+    shows:
+      'A token for another API does not open the reporting agent. Neither does a good token of an agent that is not on its list: policy permits the token, the API has the last word.',
+    agent: 'support-agent',
+    audience: COMPILATIONS.audience,
+    scope: COMPILATIONS.scope,
+    decision: 'permit',
+    justification: 'I would like to see the reports as well.',
+    borrowed: { audience: 'api://knowledge.prod', scope: 'articles.read' },
   },
 ];

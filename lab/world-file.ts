@@ -2,6 +2,7 @@
  * `world.json`: where everything of a running lab is and how to be anybody in it, for tests and tools. It is a contract
  * with whoever reads it: names are only ever added. It holds the lab's secrets, so only its owner may read it.
  */
+import { COMPILATIONS } from './agents/served-api.ts';
 import { ALL_APIS } from './apis/all-apis.ts';
 import type { Api, Environment } from './apis/api.ts';
 import type { Entra } from './entra/start-entra.ts';
@@ -79,6 +80,18 @@ const apisOf = (world: World, ports: Ports): WorldFile['apis'] =>
       .map(({ scope, method, example }) => ({ scope, method, path: example })),
   }));
 
+const servicesOf = (world: World, ports: Ports): WorldFile['apis'] =>
+  world.services.map(({ agent, environment, audience, clientId, clientSecret, objectId }) => ({
+    audience,
+    environment,
+    url: `http://127.0.0.1:${ports.agents.get(agent)}`,
+    scopes: Object.keys(COMPILATIONS.scopes),
+    client_id: clientId,
+    client_secret: clientSecret,
+    object_id: objectId,
+    calls: [{ scope: COMPILATIONS.scope, method: COMPILATIONS.method, path: COMPILATIONS.path }],
+  }));
+
 /** Describes a lab; `issuer` and `environment` are its broker's. */
 export const worldFile = (
   { issuer, environment }: { issuer: string; environment: string },
@@ -96,7 +109,7 @@ export const worldFile = (
     owners,
     url: `http://127.0.0.1:${ports.agents.get(id)}`,
   })),
-  apis: apisOf(world, ports),
+  apis: [...apisOf(world, ports), ...servicesOf(world, ports)],
   people: world.people.map(({ username, password, objectId, roles }) => ({
     username,
     password,

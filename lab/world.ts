@@ -7,6 +7,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { COMPILATIONS } from './agents/served-api.ts';
 import { createSelfSigned } from './entra/certificates.ts';
 
 const guid = z.guid();
@@ -37,6 +38,10 @@ const worldSchema = z.strictObject({
       ...workload,
     }),
   ),
+  /** What agents serve to other agents: an API as well, with a workload that is not the agent's. */
+  services: z.array(
+    z.strictObject({ agent: z.string(), environment: z.literal('prod'), audience: z.string(), ...workload }),
+  ),
   /** Programs that read the console's pages as JSON. */
   tools: z.array(z.strictObject({ name: z.string(), ...workload, roles: z.array(z.string()) })),
   people: z.array(
@@ -54,6 +59,7 @@ const worldSchema = z.strictObject({
 export type World = z.infer<typeof worldSchema>;
 export type WorldAgent = World['agents'][number];
 export type WorldApi = World['apis'][number];
+export type WorldService = World['services'][number];
 export type WorldTool = World['tools'][number];
 export type WorldPerson = World['people'][number];
 
@@ -108,6 +114,12 @@ const createWorld = async (now: Date): Promise<World> => {
         ...newWorkload(),
       })),
     ),
+    services: [COMPILATIONS].map(({ agent, environment, audience }) => ({
+      agent,
+      environment,
+      audience,
+      ...newWorkload(),
+    })),
     tools: TOOLS.map(({ name, roles }) => ({ name, ...newWorkload(), roles: [...roles] })),
     people: PEOPLE.map(({ name, roles }) => ({
       username: `${name}@lab.example`,
@@ -168,10 +180,10 @@ export const agentOf = (world: World, id: string): WorldAgent =>
     id,
   );
 
-/** The API workload of this audience. @throws Error when there is none */
-export const apiOf = (world: World, audience: string): WorldApi =>
+/** The API workload of this audience, of an agent's service too. @throws Error when there is none */
+export const apiOf = (world: World, audience: string): WorldApi | WorldService =>
   found(
-    world.apis.find((api) => api.audience === audience),
+    [...world.apis, ...world.services].find((api) => api.audience === audience),
     audience,
   );
 

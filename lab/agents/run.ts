@@ -54,31 +54,82 @@ const tell = (run: Run, name: Step['name'], text: string): void => {
   run.steps.push({ at: new Date().toISOString(), name, text });
 };
 
+/** What the agent is to do. */
+export type Errand = Ask & {
+  /** What it tries first: to get through with a token for another API. */
+  readonly borrowed?: { readonly audience: string; readonly scope: string } | undefined;
+};
+
 type IssuedToken = Extract<ExchangeResult, { kind: 'token' }>;
 
-const callApi = async (run: Run, parts: AgentParts, issued: IssuedToken): Promise<void> => {
+const obtain = (run: Run, ask: Ask, parts: AgentParts): Promise<ExchangeResult> => {
+  tell(run, 'asked', `Asked the broker for ${ask.scope} on ${ask.audience}.`);
+  return exchange(ask, {
+    tokenEndpoint: parts.tokenEndpoint,
+    assertion: parts.assertion,
+    prove: parts.prove,
+    signal: parts.signal,
+    onPending: ({ requestId, intervalSeconds }) => {
+      if (run.state === 'waiting') run.repeats += 1;
+      else
+        tell(
+          run,
+          'waiting',
+          `A person must countersign. Repeats the same request every ${intervalSeconds} s.`,
+        );
+      run.state = 'waiting';
+      run.request_id = requestId;
+    },
+    onTrouble: (trouble) => {
+      if (run.steps.at(-1)?.name !== 'trouble') tell(run, 'trouble', `Will ask again: ${trouble}.`);
+    },
+  });
+};
+
+const callOf = (run: Run, parts: AgentParts) => {
   const api = parts.apis.find(({ audience }) => audience === run.audience);
   const call = api?.calls.find(({ scope }) => run.scope.split(' ').includes(scope));
-  if (api === undefined || call === undefined) {
-    run.state = 'done';
-    return;
-  }
-  const url = `${api.url}${call.path}`;
+  return api === undefined || call === undefined ? null : { ...call, url: `${api.url}${call.path}` };
+};
+
+const REFUSED: readonly number[] = [401, 403];
+const whyOf = (body: unknown): string =>
+  typeof body === 'object' && body !== null && 'error_description' in body
+    ? `: ${String(body.error_description)}`
+    : '';
+
+/** Calls the API of this run with a token, whatever that is for; null: there is nothing to call. */
+const callApi = async (run: Run, parts: AgentParts, issued: IssuedToken): Promise<Run['answer']> => {
+  const call = callOf(run, parts);
+  if (call === null) return null;
+  const { method, path, url } = call;
   const { accessToken, tokenType } = issued;
-  const proof = parts.prove?.(call.method, url, accessToken);
+  const proof = parts.prove?.(method, url, accessToken);
   const response = await fetch(url, {
-    method: call.method,
+    method,
     headers: { authorization: `${tokenType} ${accessToken}`, ...(proof !== undefined && { dpop: proof }) },
     signal: parts.signal,
   });
   const body: unknown = await response.json();
-  run.answer = { status: response.status, body };
+  const { aud } = decodeJwt(accessToken);
+  const token = aud === run.audience ? 'the token' : `a token for ${aud}`;
+  const isRefused = REFUSED.includes(response.status);
   tell(
     run,
-    'called',
-    `Called ${call.method} ${call.path} with the token; the API answered ${response.status}.`,
+    isRefused ? 'refused' : 'called',
+    `Called ${method} ${path} with ${token}; the API answered ${response.status}${isRefused ? whyOf(body) : ''}.`,
   );
-  run.state = response.ok ? 'done' : 'failed';
+  return { status: response.status, body };
+};
+
+const tryBorrowed = async (run: Run, parts: AgentParts, ask: Ask): Promise<void> => {
+  const result = await obtain(run, ask, parts);
+  if (result.kind === 'token') await callApi(run, parts, result);
+};
+
+const stateAfter = (answer: Run['answer']): Run['state'] => {
+  if (answer === null || answer.status < 300) return 'done';
+  return REFUSED.includes(answer.status) ? 'refused' : 'failed';
 };
 
 const finish = async (run: Run, parts: AgentParts, result: ExchangeResult): Promise<void> => {
@@ -95,11 +146,13 @@ const finish = async (run: Run, parts: AgentParts, result: ExchangeResult): Prom
     'token',
     `Got a token that allows ${result.scope} and is good for ${result.expiresInSeconds} s${holder}.`,
   );
-  await callApi(run, parts, result);
+  run.answer = await callApi(run, parts, result);
+  run.state = stateAfter(run.answer);
 };
 
 /** Runs the errand to its end, changing `run` as it goes. Never rejects: what fails is told in the run. */
-export const perform = async (run: Run, ask: Ask, parts: AgentParts): Promise<void> => {
+export const perform = async (run: Run, errand: Errand, parts: AgentParts): Promise<void> => {
+  const { borrowed, ...ask } = errand;
   try {
     await parts.assertion();
     tell(
@@ -107,27 +160,9 @@ export const perform = async (run: Run, ask: Ask, parts: AgentParts): Promise<vo
       'signed_in',
       `Signed in to Entra with ${parts.credentialWords}; the assertion says who it is, no more.`,
     );
-    tell(run, 'asked', `Asked the broker for ${ask.scope} on ${ask.audience}.`);
-    const result = await exchange(ask, {
-      tokenEndpoint: parts.tokenEndpoint,
-      assertion: parts.assertion,
-      prove: parts.prove,
-      signal: parts.signal,
-      onPending: ({ requestId, intervalSeconds }) => {
-        if (run.state === 'waiting') run.repeats += 1;
-        else
-          tell(
-            run,
-            'waiting',
-            `A person must countersign. Repeats the same request every ${intervalSeconds} s.`,
-          );
-        run.state = 'waiting';
-        run.request_id = requestId;
-      },
-      onTrouble: (trouble) => {
-        if (run.steps.at(-1)?.name !== 'trouble') tell(run, 'trouble', `Will ask again: ${trouble}.`);
-      },
-    });
+    if (borrowed !== undefined)
+      await tryBorrowed(run, parts, { ...borrowed, requestId: ask.requestId && `${ask.requestId}.borrowed` });
+    const result = await obtain(run, ask, parts);
     run.state = 'running';
     await finish(run, parts, result);
   } catch (error) {

@@ -6,14 +6,23 @@ import { z } from 'zod';
 import { SCENARIOS } from '../scenarios.ts';
 import { BodyInvalid, readJson, serve, type WebServer } from '../web-server.ts';
 import type { Ask } from './exchange.ts';
-import { type AgentParts, perform, type Run } from './run.ts';
+import { type AgentParts, type Errand, perform, type Run } from './run.ts';
+import { openCompilations, type ServiceOptions } from './serve-agents.ts';
 
-export type AgentOptions = Omit<AgentParts, 'signal'> & { readonly id: string; readonly port: number };
+export type AgentOptions = Omit<AgentParts, 'signal'> & {
+  readonly id: string;
+  readonly port: number;
+  /** What it needs to serve other agents; null: it serves none. */
+  readonly service: ServiceOptions | null;
+};
+
+/** What is to be done, and as which story. */
+type Told = { readonly errand: Errand; readonly scenario: string | null };
 
 /** Errands remembered; the oldest is forgotten first. */
 const MAX_RUNS = 200;
 
-const errand = z.union([
+const errandBody = z.union([
   z.strictObject({ scenario: z.string() }),
   z.strictObject({
     audience: z.string().min(1),
@@ -25,21 +34,17 @@ const errand = z.union([
 ]);
 
 /** What to ask for, or null when this agent has no such scenario. @throws z.ZodError */
-const parseErrand = (
-  agent: string,
-  id: string,
-  body: unknown,
-): { ask: Ask; scenario: string | null } | null => {
-  const wanted = errand.parse(body);
+const parseErrand = (agent: string, id: string, body: unknown): Told | null => {
+  const wanted = errandBody.parse(body);
   if (!('scenario' in wanted)) {
     const { audience, scope, justification, requested_expires_in, request_id } = wanted;
     const ask = { audience, scope, justification, requestedExpiresIn: requested_expires_in };
-    return { ask: { ...ask, requestId: request_id ?? id }, scenario: null };
+    return { errand: { ...ask, requestId: request_id ?? id }, scenario: null };
   }
   const scenario = SCENARIOS.find(({ name }) => name === wanted.scenario);
   if (scenario?.agent !== agent) return null;
-  const { audience, scope, justification, name } = scenario;
-  return { ask: { audience, scope, justification, requestId: id }, scenario: name };
+  const { audience, scope, justification, borrowed, name } = scenario;
+  return { errand: { audience, scope, justification, borrowed, requestId: id }, scenario: name };
 };
 
 /** Starts the agent; closing it ends its errands where they are. */
@@ -48,13 +53,13 @@ export const startAgent = async (options: AgentOptions): Promise<WebServer> => {
   const underWay = new Set<Promise<void>>();
   const ending = new AbortController();
 
-  const begin = (id: string, { ask, scenario }: { ask: Ask; scenario: string | null }): Run => {
+  const begin = (id: string, { errand, scenario }: Told): { run: Run; performed: Promise<void> } => {
     const run: Run = {
       id,
       agent: options.id,
       scenario,
-      audience: ask.audience,
-      scope: ask.scope,
+      audience: errand.audience,
+      scope: errand.scope,
       state: 'running',
       request_id: null,
       repeats: 0,
@@ -65,10 +70,18 @@ export const startAgent = async (options: AgentOptions): Promise<WebServer> => {
     runs.set(id, run);
     const [oldest] = runs.keys();
     if (runs.size > MAX_RUNS && oldest !== undefined) runs.delete(oldest);
-    const performed = perform(run, ask, { ...options, signal: ending.signal }).finally(() =>
+    const performed = perform(run, errand, { ...options, signal: ending.signal }).finally(() =>
       underWay.delete(performed),
     );
     underWay.add(performed);
+    return { run, performed };
+  };
+  // One id for the errand and, at the broker, for its request: an errand is one request however often it is asked.
+  const newId = (): string => `run-${randomBytes(12).toString('hex')}`;
+  const runErrand = async (ask: Ask): Promise<Run> => {
+    const id = newId();
+    const { run, performed } = begin(id, { errand: { ...ask, requestId: id }, scenario: null });
+    await performed;
     return run;
   };
 
@@ -77,12 +90,11 @@ export const startAgent = async (options: AgentOptions): Promise<WebServer> => {
     context.body = { lab: `${options.id}, an agent of the Countersign lab`, runs: [...runs.keys()] };
   });
   router.post('/run', async (context) => {
-    // One id for the errand and, at the broker, for its request: an errand is one request however often it is asked.
-    const id = `run-${randomBytes(12).toString('hex')}`;
+    const id = newId();
     try {
       const wanted = parseErrand(options.id, id, await readJson(context.req));
       context.status = wanted === null ? 404 : 202;
-      context.body = wanted === null ? { error: 'this agent has no such scenario' } : begin(id, wanted);
+      context.body = wanted === null ? { error: 'this agent has no such scenario' } : begin(id, wanted).run;
     } catch (error) {
       if (!(error instanceof BodyInvalid) && !(error instanceof z.ZodError)) throw error;
       context.status = 400;
@@ -95,7 +107,9 @@ export const startAgent = async (options: AgentOptions): Promise<WebServer> => {
     context.body = run ?? { error: 'no such run' };
   });
 
+  const service = options.service && openCompilations(options.service, runErrand);
   const app = new Koa();
+  if (service !== null) app.use(service.router.routes());
   app.use(router.routes()).use(router.allowedMethods());
   const server = await serve(app, options.port);
   return {
@@ -104,6 +118,7 @@ export const startAgent = async (options: AgentOptions): Promise<WebServer> => {
       await server.close();
       ending.abort(new Error('the lab is stopping'));
       await Promise.all(underWay);
+      await service?.close();
     },
   };
 };

@@ -20,6 +20,9 @@ const HEADLINES: Readonly<Record<Run['state'], string>> = {
   failed: 'This did not work',
 };
 
+const headlineOf = ({ state, token }: Run): string =>
+  state === 'refused' && token !== null ? 'Refused: the API did not let the agent in' : HEADLINES[state];
+
 const Account = ({ lab, name }: { lab: Lab; name: string }): JSX.Element | null => {
   const account = accountNamed(lab, name);
   if (account === undefined) return null;
@@ -85,7 +88,7 @@ const TraceList = ({
     {trace.problem !== null && <p class="note">The trace cannot be read now: {trace.problem}.</p>}
     <ol class="steps">
       {trace.events.map((event) => (
-        <li class={toneOf(event.name)}>
+        <li class={toneOf(event.refused ? 'refused' : event.name)}>
           <time dateTime={event.at.toISOString()}>{time(event.at)}</time>
           <p>
             <code>{event.name}</code> {event.words}{' '}
@@ -107,8 +110,16 @@ const TraceList = ({
   </section>
 );
 
-const Outcome = ({ run }: { run: Run }): JSX.Element | null => {
+/** The request of an agent that was called, made in its own name to do what was asked. */
+const otherRequest = ({ answer }: Run): string | null => {
+  const body = answer?.body;
+  if (typeof body !== 'object' || body === null || !('request_id' in body)) return null;
+  return typeof body.request_id === 'string' ? body.request_id : null;
+};
+
+const Outcome = ({ run, lab }: { run: Run; lab: Lab }): JSX.Element | null => {
   if (run.token === null) return null;
+  const other = otherRequest(run);
   return (
     <section class="columns">
       <div>
@@ -119,6 +130,12 @@ const Outcome = ({ run }: { run: Run }): JSX.Element | null => {
         <div>
           <h2>What the API answered: {run.answer.status}</h2>
           <pre>{JSON.stringify(run.answer.body, null, 2)}</pre>
+          {other !== null && (
+            <p class="note">
+              The agent that was called asked the broker in its own name: its request has{' '}
+              <a href={`${lab.issuer}/requests/${other}`}>a trace of its own</a>.
+            </p>
+          )}
         </div>
       )}
     </section>
@@ -138,14 +155,14 @@ export const LiveStory = ({ story, lab }: { story: Story; lab: Lab }): JSX.Eleme
   return (
     <div id="story" class={toneOf(run.state)} {...refresh}>
       <p class="headline" role="status">
-        {HEADLINES[run.state]}
+        {headlineOf(run)}
       </p>
       {run.state === 'waiting' && run.request_id !== null && <YourTurn lab={lab} run={run} />}
       <div class="columns">
         <Steps run={run} />
         <TraceList trace={trace} requestId={run.request_id} lab={lab} />
       </div>
-      <Outcome run={run} />
+      <Outcome run={run} lab={lab} />
       {!live && (
         <nav class="onward">
           <form method="post" action={`/stories/${scenario.name}`}>
@@ -154,7 +171,7 @@ export const LiveStory = ({ story, lab }: { story: Story; lab: Lab }): JSX.Eleme
             </button>
           </form>
           {next === null ? (
-            <a href="/">Back to the three stories</a>
+            <a href="/">Back to the stories</a>
           ) : (
             <form method="post" action={`/stories/${next.name}`}>
               <button type="submit">Next: {next.title}</button>

@@ -34,7 +34,8 @@ export const isLive = (run: Run, trace: Trace, now: Date): boolean => {
   if (run.state === 'running' || run.state === 'waiting') return true;
   if (trace.events.some(({ name }) => name === 'token.used')) return false;
   const last = run.steps.at(-1);
-  return last !== undefined && run.state !== 'refused' && now.getTime() - Date.parse(last.at) < TAIL_MS;
+  const isNowhereUsed = run.state === 'refused' && run.token === null;
+  return last !== undefined && !isNowhereUsed && now.getTime() - Date.parse(last.at) < TAIL_MS;
 };
 
 export const accountNamed = (lab: Lab, name: string): Account | undefined =>

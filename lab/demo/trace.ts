@@ -6,6 +6,8 @@ export type TraceEvent = {
   readonly at: Date;
   /** What the event means, one line. */
   readonly words: string;
+  /** Whether an API tells of a use that it refused. */
+  readonly refused: boolean;
   /** The facts worth a glance. */
   readonly facts: readonly { readonly name: string; readonly value: string }[];
 };
@@ -40,14 +42,27 @@ const FACTS = ['decision', 'rule', 'public_reason', 'verdict', 'reason', 'jti', 
 const eventShape = z.looseObject({ name: z.string(), recorded_at: z.string() });
 const traceShape = z.looseObject({ events: z.array(eventShape) });
 
-const factsOf = (event: Readonly<Record<string, unknown>>): TraceEvent['facts'] => {
-  const { data } = event;
-  const facts: Readonly<Record<string, unknown>> =
-    typeof data === 'object' && data !== null ? { ...event, ...data } : event;
-  return FACTS.flatMap((name) => {
-    const value = facts[name];
+type Members = Readonly<Record<string, unknown>>;
+
+const membersOf = (event: Members): Members =>
+  typeof event.data === 'object' && event.data !== null ? { ...event, ...event.data } : event;
+
+const factsOf = (members: Members): TraceEvent['facts'] =>
+  FACTS.flatMap((name) => {
+    const value = members[name];
     return typeof value === 'string' || typeof value === 'number' ? [{ name, value: String(value) }] : [];
   });
+
+const readEvent = (event: z.output<typeof eventShape>): TraceEvent => {
+  const members = membersOf(event);
+  const refused = event.name === 'token.used' && members.outcome === 'refused';
+  return {
+    name: event.name,
+    at: new Date(event.recorded_at),
+    words: refused ? 'The API reported that it refused the token.' : (WORDS[event.name] ?? ''),
+    refused,
+    facts: factsOf(members),
+  };
 };
 
 /** Reads traces from the broker with the assertion of a workload that has the Auditor role. */
@@ -64,15 +79,7 @@ export const createTraceReader =
         return { events: [], problem: `the broker answered with status ${response.status}` };
       }
       const { events } = traceShape.parse(await response.json());
-      return {
-        problem: null,
-        events: events.map((event) => ({
-          name: event.name,
-          at: new Date(event.recorded_at),
-          words: WORDS[event.name] ?? '',
-          facts: factsOf(event),
-        })),
-      };
+      return { problem: null, events: events.map(readEvent) };
     } catch (error) {
       return { events: [], problem: error instanceof Error ? error.message : String(error) };
     }

@@ -38,7 +38,7 @@ export const openRegistrations = (world: World, redirectUris: readonly string[])
       federatedSubject: serviceAccountOf(id),
       roles: [],
     })),
-    ...world.apis.map((api) => ({ ...plain, ...api })),
+    ...[...world.apis, ...world.services].map((api) => ({ ...plain, ...api })),
     ...world.tools.map((tool) => ({ ...plain, ...tool })),
   ];
   const byClientId = new Map(applications.map((application) => [application.clientId, application]));

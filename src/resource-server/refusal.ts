@@ -20,7 +20,7 @@ export type RefusalReason =
   | 'expired'
   | 'claims'
   | 'revoked'
-  | 'caller'
+  | 'caller_not_allowed'
   | 'key_bound'
   | 'not_key_bound'
   | 'other_key'
@@ -79,7 +79,11 @@ const ANSWERS: Readonly<Record<RefusalReason, Answer>> = {
   claims: invalidToken(NOT_A_TOKEN),
   revoked: invalidToken('the token was revoked'),
   // No scope would help, so it is not insufficient_scope.
-  caller: { status: 403, error: 'access_denied', description: 'this agent is not one that may call' },
+  caller_not_allowed: {
+    status: 403,
+    error: 'access_denied',
+    description: 'this agent is not one that may call',
+  },
   key_bound: invalidToken('the token is bound to a key and cannot be used as a bearer token'),
   not_key_bound: invalidToken('the token is bound to no key: send it as a bearer token'),
   other_key: invalidToken('the token is bound to another key'),

@@ -183,7 +183,8 @@ export const createVerifier = (options: VerifierOptions): Verifier => {
     const { token } = checked;
     await revocations.opened;
     if (revocations.isRevoked(token)) return refused('revoked', token.tokenId);
-    if (callers !== undefined && !callers.includes(token.agent)) return refused('caller', token.tokenId);
+    if (callers !== undefined && !callers.includes(token.agent))
+      return refused('caller_not_allowed', token.tokenId);
     const misuse = checkUse({ scheme, sent: presented.token, token, request });
     if (misuse !== null) return refused(misuse, token.tokenId);
     if (!scope.split(' ').every((action) => token.scopes.includes(action))) {

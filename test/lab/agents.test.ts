@@ -89,6 +89,7 @@ const start = async (options: { assertion?: () => Promise<string> } = {}): Promi
     assertion: options.assertion ?? (async () => 'the-assertion'),
     credentialWords: 'a secret',
     prove: null,
+    service: null,
     apis: [
       {
         audience: 'api://knowledge.prod',
@@ -185,11 +186,11 @@ describe('an errand', () => {
     expect(asked).toEqual([]);
   });
 
-  it('fails when the API refuses the token', async () => {
+  it('is refused when the API refuses the token', async () => {
     brokerReplies = [issued];
     apiReply = { status: 403, body: { error: 'insufficient_scope' } };
     const run = await runUntil(await start(), { scenario: 'read-knowledge' }, ended);
-    expect(run).toMatchObject({ state: 'failed', answer: { status: 403 } });
+    expect(run).toMatchObject({ state: 'refused', answer: { status: 403 } });
   });
 
   it('can be anything the caller names, with its own request id and wished duration', async () => {

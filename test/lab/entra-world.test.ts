@@ -28,7 +28,7 @@ describe('the world', () => {
 
   it('gives every party ids and secrets of its own', async () => {
     const world = await openWorld(directory);
-    const workloads = [world.broker, ...world.agents, ...world.apis, ...world.tools];
+    const workloads = [world.broker, ...world.agents, ...world.apis, ...world.services, ...world.tools];
     const ids = [...workloads.flatMap(({ clientId, objectId }) => [clientId, objectId]), world.tenant];
     ids.push(...world.people.map((person) => person.objectId));
     for (const id of ids) expect(id).toMatch(GUID);

@@ -12,6 +12,8 @@ import { takenPorts } from '../../lab/free-ports.ts';
 import { portsFrom } from '../../lab/settings.ts';
 import { readText, serve, type WebServer } from '../../lab/web-server.ts';
 import type { WorldFile } from '../../lab/world-file.ts';
+import { createLocalFeed } from '../resource-server/local-feed.ts';
+import { createSigningKey } from '../resource-server/local-issuer.ts';
 
 type Lab = {
   readonly child: ChildProcess;
@@ -60,8 +62,14 @@ beforeAll(async () => {
     portBase += 100;
   }
   const app = new Koa();
+  const key = await createSigningKey();
   app.use(async (context) => {
-    if (context.path === '/.well-known/oauth-authorization-server') {
+    if (context.path === '/jwks') {
+      context.body = { keys: [key.jwk] };
+    } else if (context.path === '/revocations') {
+      context.respond = false;
+      createLocalFeed(broker.url, key).serve(context.req, context.res);
+    } else if (context.path === '/.well-known/oauth-authorization-server') {
       context.body = { issuer: `http://${context.host}` };
     } else if (context.path === '/token') {
       const form = new URLSearchParams(await readText(context.req));

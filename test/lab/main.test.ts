@@ -123,8 +123,8 @@ describe('what the lab writes', () => {
   it('is a registry that the broker reads: each agent at its API, each API with its own workload', async () => {
     const registry = await readRegistry([path('registry.yaml')]);
     expect(registry.agents.map(({ id }) => id)).toEqual(['ops-agent', 'reporting-agent', 'support-agent']);
-    expect(registry.resources).toHaveLength(9);
-    expect(new Set(registry.resources.map(({ workload }) => workload?.object)).size).toBe(9);
+    expect(registry.resources).toHaveLength(10);
+    expect(new Set(registry.resources.map(({ workload }) => workload?.object)).size).toBe(10);
     for (const { agent, audience, scope } of SCENARIOS) {
       const ceiling = registry.agents.find(({ id }) => id === agent)?.access;
       expect(ceiling?.find((entry) => entry.audience === audience)?.scopes).toContain(scope);

@@ -140,7 +140,7 @@ describe.each([
     expect(await answer.json()).toMatchObject({ error: 'access_denied' });
     expect((await fetch(url, await bearer({ client_id: 'ops-agent' }))).status).toBe(201);
     await usesReported(2);
-    expect(uses[0]).toMatchObject({ outcome: 'refused', status: 403, reason: 'caller' });
+    expect(uses[0]).toMatchObject({ outcome: 'refused', status: 403, reason: 'caller_not_allowed' });
     protection = { ...protection, callers: [] };
     expect((await fetch(url, await bearer({ client_id: 'ops-agent' }))).status).toBe(403);
   });
