@@ -23,7 +23,7 @@ const MINT = `with ${GUARD}, moved as (
     and (g.state = 'active' or g.state = 'offered' and g.pickup_until > now())
     and g.approved_until >= date_trunc('second', now()) + interval '1 second'
     and (g.tokens_left is null or g.tokens_left > 0)
-  returning g.id, ${EXPIRES_AT} as expires_at
+  returning g.id, ${EXPIRES_AT} as expires_at, g.approved_until
 ), rotated as (
   update tokens t set state = 'ROTATED', successor_jti = $6 from moved
   where t.jti = $5 and t.state = 'ACTIVE'
@@ -34,7 +34,7 @@ const MINT = `with ${GUARD}, moved as (
   from moved left join rotated on true
   returning issued_at, expires_at
 ), ${tellFrom('minted', 9)}`;
-const MINTED = ' select issued_at, expires_at from minted';
+const MINTED = ' select minted.issued_at, minted.expires_at, moved.approved_until from minted, moved';
 export const MINT_TOKEN: Statement = { name: 'mint-token', text: `${MINT}${MINTED}` };
 export const MINT_BOUND_TOKEN: Statement = {
   name: 'mint-bound-token',
@@ -54,26 +54,34 @@ export type Minting = {
   readonly events: readonly AuditEvent[];
 };
 
+/** A token, and when the grant ends under which it was minted: with the last token that it allows. */
+export type MintedUnder = Minted & { readonly grantedUntil: Date };
+
+type MintedRow = {
+  readonly issued_at: Date;
+  readonly expires_at: Date;
+  readonly approved_until: Date;
+};
+
 /** Mints the first token or the successor. Null: the grant moved, ended, or the guard failed; read again. */
 export const mintToken = async (
   database: Database,
   on: DecidedOn,
   minting: Minting,
-): Promise<Minted | null> => {
-  const rows = await database.query<{ issued_at: Date; expires_at: Date }>(
-    minting.proof === null ? MINT_TOKEN : MINT_BOUND_TOKEN,
-    [
-      ...guardValues(on),
-      minting.grantId,
-      minting.seenJti,
-      minting.jti,
-      minting.kid,
-      minting.tokenSeconds,
-      ...eventValues(minting.events, new Date()),
-      ...(minting.proof === null ? [] : [minting.proof]),
-    ],
-  );
-  return rows[0] === undefined ? null : { issuedAt: rows[0].issued_at, expiresAt: rows[0].expires_at };
+): Promise<MintedUnder | null> => {
+  const rows = await database.query<MintedRow>(minting.proof === null ? MINT_TOKEN : MINT_BOUND_TOKEN, [
+    ...guardValues(on),
+    minting.grantId,
+    minting.seenJti,
+    minting.jti,
+    minting.kid,
+    minting.tokenSeconds,
+    ...eventValues(minting.events, new Date()),
+    ...(minting.proof === null ? [] : [minting.proof]),
+  ]);
+  const [row] = rows;
+  if (row === undefined) return null;
+  return { issuedAt: row.issued_at, expiresAt: row.expires_at, grantedUntil: row.approved_until };
 };
 
 const REDELIVER = `with ${GUARD}, live as (

@@ -21,6 +21,10 @@ export type AnswerParts = {
 /** RFC 6749 section 5.2: what error_description may hold. */
 const descriptionText = (text: string): string => text.replaceAll(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '?');
 
+/** Whole seconds from `now`, never negative. */
+const secondsUntil = (end: Date, now: Date): number =>
+  Math.max(0, Math.floor((end.getTime() - now.getTime()) / 1000));
+
 const answerIssued = (parts: AnswerParts, outcome: Issued): Answer => ({
   status: 200,
   headers: {},
@@ -33,7 +37,8 @@ const answerIssued = (parts: AnswerParts, outcome: Issued): Answer => ({
     }),
     issued_token_type: outcome.issuedTokenType,
     token_type: outcome.proofKey === null ? 'Bearer' : 'DPoP',
-    expires_in: Math.max(0, Math.floor((outcome.expiresAt.getTime() - outcome.now.getTime()) / 1000)),
+    expires_in: secondsUntil(outcome.expiresAt, outcome.now),
+    grant_expires_in: secondsUntil(outcome.grantedUntil, outcome.now),
     scope: outcome.scopes.join(' '),
     request_id: outcome.requestId,
     ...(outcome.authorizationDetails.length > 0 && { authorization_details: outcome.authorizationDetails }),

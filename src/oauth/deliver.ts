@@ -132,7 +132,7 @@ const decidedOn = ({ caller, policyRevision }: Exchange) => ({
 
 const issued = (
   { exchange, found, request }: Delivery,
-  token: Pick<Issued, 'jti' | 'kid' | 'issuedAt' | 'expiresAt'>,
+  token: Pick<Issued, 'jti' | 'kid' | 'issuedAt' | 'expiresAt' | 'grantedUntil'>,
 ): Issued => ({
   kind: 'issued',
   requestId: request.id,
@@ -146,6 +146,7 @@ const issued = (
   kid: token.kid,
   issuedAt: token.issuedAt,
   expiresAt: token.expiresAt,
+  grantedUntil: token.grantedUntil,
   now: found.now,
 });
 
@@ -163,7 +164,7 @@ const redeliver = async (
     proof: delivery.exchange.proven?.proofDigest ?? null,
     events: deliveryEvents(delivery, decision, [['token.redelivered', { jti, grant_id: grantId }]]),
   });
-  return delivered ? issued(delivery, current) : null;
+  return delivered ? issued(delivery, { ...current, grantedUntil: delivery.grant.approvedUntil }) : null;
 };
 
 const mint = async (

@@ -141,6 +141,7 @@ const open = async (parts: ExchangeParts, exchange: Exchange, found: Found): Pro
     jti: permitted.jti,
     kid: permitted.kid,
     ...opened.token,
+    grantedUntil: opened.expiresAt,
     now: found.now,
   };
 };

@@ -18,6 +18,8 @@ export type Issued = {
   readonly kid: string;
   readonly issuedAt: Date;
   readonly expiresAt: Date;
+  /** Until when repeats get the next token without being decided anew. */
+  readonly grantedUntil: Date;
   /** The database's clock when this was decided. */
   readonly now: Date;
 };

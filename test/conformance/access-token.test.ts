@@ -130,6 +130,7 @@ describe('the answer that carries it', () => {
       'issued_token_type',
       'token_type',
       'expires_in',
+      'grant_expires_in',
       'scope',
       'request_id',
     ]);

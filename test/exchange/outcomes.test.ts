@@ -29,6 +29,7 @@ describe('what policy permits', () => {
         issued_token_type: 'urn:ietf:params:oauth:token-type:access_token',
         token_type: 'Bearer',
         expires_in: expect.any(Number),
+        grant_expires_in: expect.any(Number),
         scope: 'articles.read',
         request_id: expect.stringMatching(/^areq_/),
       },

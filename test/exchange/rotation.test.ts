@@ -42,6 +42,10 @@ it('an approved grant gives the same token until a third of its life is left, th
   const successors = await Promise.all(Array.from({ length: 10 }, () => ask('reporting-agent', EXPORT)));
   expect(new Set(successors.map(jtiOf)).size).toBe(1);
   expect(successors.every(({ body }) => body.request_id === request_id && body.expires_in > 40)).toBe(true);
+  // What is left of the approval is told with each token, and nothing makes it more.
+  expect(first.body.grant_expires_in).toBeGreaterThan(first.body.expires_in);
+  for (const { body } of successors)
+    expect(body.grant_expires_in).toBeLessThanOrEqual(first.body.grant_expires_in - 35);
   const rows = await world.database.query<{ jti: string; state: string; successor_jti: string | null }>(
     {
       name: 'tokens-of',
