@@ -24,6 +24,26 @@ export const sendBytes = (
     socket.on('close', () => resolve(received));
   });
 
+/** Sends `head` and then `piece` without end, until the server closes; everything it sent. */
+export const pour = (port: number, head: string, piece: string): Promise<string> =>
+  new Promise((resolve) => {
+    let received = '';
+    const socket = connect(port, '127.0.0.1');
+    const go = (): void => {
+      while (socket.writable && socket.write(piece));
+    };
+    socket.setEncoding('utf8');
+    socket
+      .on('data', (text: string) => {
+        received += text;
+      })
+      .on('drain', go)
+      .on('error', () => undefined)
+      .on('close', () => resolve(received));
+    socket.write(head);
+    go();
+  });
+
 /** One request with `Connection: close`; header lines as they are to be sent. */
 export const send = async (
   port: number,

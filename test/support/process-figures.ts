@@ -1,10 +1,18 @@
 /** What the system knows of another process, as `ps` and `ss` show it (Linux). */
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 
-/** Memory that the process has in use, bytes. */
-export const residentBytes = async (pid: number): Promise<number> => {
-  const [, kilobytes] = /^VmRSS:\s+(\d+) kB$/m.exec(await readFile(`/proc/${pid}/status`, 'utf8')) ?? [];
-  return Number(kilobytes) * 1_024;
+const statusBytes = async (pid: number, name: string): Promise<number> => {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) * 1_024;
+};
+
+/** How much more memory the process had in use at any moment of `work` than before it, bytes. */
+export const growthDuring = async (pid: number, work: () => Promise<void>): Promise<number> => {
+  // Forgets the highest amount of before.
+  await writeFile(`/proc/${pid}/clear_refs`, '5');
+  const before = await statusBytes(pid, 'VmRSS');
+  await work();
+  return (await statusBytes(pid, 'VmHWM')) - before;
 };
 
 const LISTENING = '0A';
