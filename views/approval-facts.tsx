@@ -18,6 +18,7 @@ export type ApprovalFacts = {
     readonly description: string | null;
     readonly enabled: boolean;
     readonly owners: readonly string[];
+    readonly sponsors: readonly string[];
   };
   readonly workload: {
     readonly tenantId: string;
@@ -140,6 +141,9 @@ const Who = ({ agent, workload }: ApprovalFacts): JSX.Element => (
       {!agent.enabled && <p class="caution">Not enabled now: an approval would give it nothing.</p>}
     </Fact>
     <Fact name={agent.owners.length === 1 ? 'Owner' : 'Owners'}>{list(agent.owners)}</Fact>
+    {agent.sponsors.length > 0 && (
+      <Fact name={agent.sponsors.length === 1 ? 'Sponsor' : 'Sponsors'}>{list(agent.sponsors)}</Fact>
+    )}
     <Fact name="Proved by">
       <p>
         an Entra assertion, signature checked, with {CREDENTIALS[workload.credential]}, issued{' '}

@@ -27,9 +27,13 @@ export type Vote = {
   /** Digest of the terms the page showed, narrowed if they are. */
   readonly termsDigest: string;
   readonly approver: Approver;
-  /** Owners of the agent in the registry now: none of them may vote. */
+  /** Accounts of all who answer for the agent in the registry now, owners and sponsors: none of them may vote. */
   readonly owners: readonly Principal[];
-  /** The registry's revision that the owners are of. */
+  /** Other accounts of the approver in the registry now: together they vote once. */
+  readonly otherAccounts: readonly Principal[];
+  /** Whether the registry knows the approver as an agent or an API. */
+  readonly isWorkload: boolean;
+  /** The registry's revision that all this is of. */
   readonly registryRevision: number;
   readonly decisionNow: DecisionNow;
   readonly traceId: string | null;
@@ -46,6 +50,7 @@ export type VoteRefusal = Extract<
   | 'policy_denies'
   | 'narrowing_invalid'
   | 'owner'
+  | 'not_a_person'
   | 'sign_in_too_old'
 >;
 
@@ -87,13 +92,16 @@ export const checkVote = (
   counted: readonly Counted[],
 ): VoteRefusal | undefined => {
   const { approver, owners, decisionNow } = vote;
+  const accounts = [approver, ...vote.otherAccounts];
+  if (vote.isWorkload) return 'not_a_person';
   const groups = groupsOf(request, vote);
   if (groups.length === 0) return 'not_eligible';
-  if (owners.some((owner) => isSamePrincipal(owner, approver))) return 'owner';
+  if (owners.some((owner) => accounts.some((account) => isSamePrincipal(owner, account)))) return 'owner';
   const signInAge = (request.now.getTime() - approver.signedInAt.getTime()) / 1000;
   if (!(signInAge <= SIGN_IN_MAX_AGE_SECONDS)) return 'sign_in_too_old';
   if (request.state !== 'pending' || request.expired) return 'already_decided';
-  if (counted.some((other) => isSamePrincipal(other, approver))) return 'already_voted';
+  if (counted.some((other) => accounts.some((account) => isSamePrincipal(other, account))))
+    return 'already_voted';
   const terms = signedTerms(request, vote);
   if (vote.verdict === 'deny' && vote.narrowing !== null) return 'narrowing_invalid';
   if (!isWithin(terms, request.terms, vote.mayShorten)) return 'narrowing_invalid';

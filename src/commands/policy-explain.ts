@@ -85,7 +85,7 @@ const questionOf = (registry: Registry, question: Question): Asked | { readonly 
       authorization_details: [],
       key_bound: question.keyBound,
     },
-    owners: agent.owners.map(({ tenant, object }) => `${tenant}/${object}`),
+    owners: [...agent.owners, ...agent.sponsors].map(({ tenant, object }) => `${tenant}/${object}`),
   };
 };
 

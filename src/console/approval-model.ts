@@ -10,9 +10,15 @@ import { conditionsOf } from '../access/quorum.ts';
 import { isSamePrincipal, type Principal, type Registry } from '../registry/registry.ts';
 import type { Names } from './people.ts';
 
-/** Null if the agent is in no revision that this replica knows: then nobody can say who its owners are. */
+/** Owners and sponsors. Null if the agent is in no revision that this replica knows: then nobody can say who they are. */
+const answerable = (registry: Registry, agentId: string): readonly Principal[] | null => {
+  const agent = registry.agents.get(agentId);
+  return agent === undefined ? null : [...agent.owners, ...agent.sponsors];
+};
+
+/** All accounts of those who answer for the agent; null if nobody can say. */
 export const ownersOf = (registry: Registry, agentId: string): readonly Principal[] | null =>
-  registry.agents.get(agentId)?.owners ?? null;
+  answerable(registry, agentId)?.flatMap((person) => [...registry.accountsOf(person)]) ?? null;
 
 const standingOf = (entry: QueueEntry, registry: Registry, reader: Principal): QueueItem['standing'] => {
   if (ownersOf(registry, entry.agentId)?.some((owner) => isSamePrincipal(owner, reader))) return 'owns_agent';
@@ -62,6 +68,9 @@ export const standingModel = (request: ApprovalRequest, reader: Principal): Stan
   now: request.now,
 });
 
+const namesFor = (people: readonly Principal[], names: Names): string[] =>
+  people.map((person) => names(person) ?? `Entra object ${person.object}`);
+
 const factsOf = (
   request: ApprovalRequest,
   { registry, names, policyRevision }: ModelContext,
@@ -75,7 +84,8 @@ const factsOf = (
       name: agent?.name ?? request.agentId,
       description: agent?.description ?? null,
       enabled: agent?.enabled ?? false,
-      owners: (agent?.owners ?? []).map((owner) => names(owner) ?? `Entra object ${owner.object}`),
+      owners: namesFor(agent?.owners ?? [], names),
+      sponsors: namesFor(agent?.sponsors ?? [], names),
     },
     workload: {
       tenantId: workload.tenantId,

@@ -111,6 +111,7 @@ export const showApproval = async (
     decision: decisionModel(shown, {
       session,
       owners,
+      accounts: registry.accountsOf(session),
       decisionNow: now,
       actionKey: parts.actionKey,
       now: parts.clock(),

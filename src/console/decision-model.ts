@@ -15,6 +15,8 @@ export type DecisionContext = {
   readonly session: Session;
   /** Null: unknown, so nobody decides. */
   readonly owners: readonly Principal[] | null;
+  /** All accounts of the person, the session's among them. */
+  readonly accounts: readonly Principal[];
   /** Null: policy was not asked, because the request is not open or its agent unknown. */
   readonly decisionNow: DecisionNow | null;
   readonly actionKey: Buffer;
@@ -38,7 +40,7 @@ const CLOSED = {
   },
   owner: {
     title: 'Not yours to decide',
-    why: 'You answer for this agent. Its owners never decide on its requests; another approver has to.',
+    why: 'You answer for this agent. Its owners and sponsors never decide on its requests; another approver has to.',
   },
   regrouped: {
     title: 'Not yours to decide',
@@ -50,7 +52,7 @@ const CLOSED = {
 /** Why nobody, or not this person, can decide on it any more; null if it is open to them. */
 const closedBecause = (
   request: ApprovalRequest,
-  { session, owners, decisionNow }: Pick<DecisionContext, 'session' | 'owners' | 'decisionNow'>,
+  { session, owners, accounts, decisionNow }: DecisionContext,
 ): Closed | null => {
   const state = stateNow(request);
   if (state === 'expired') return CLOSED.expired;
@@ -61,7 +63,11 @@ const closedBecause = (
   const own = eligibleGroups(conditionsOf(request.terms), session.roles);
   const approval = decisionNow?.approval ?? null;
   if (approval !== null && !own.some((group) => approval.groups.includes(group))) return CLOSED.regrouped;
-  return request.votes.some((vote) => vote.current && isSamePrincipal(vote, session)) ? CLOSED.voted : null;
+  return request.votes.some(
+    (vote) => vote.current && accounts.some((account) => isSamePrincipal(vote, account)),
+  )
+    ? CLOSED.voted
+    : null;
 };
 
 const isSignInTooOld = ({ session, now }: DecisionContext): boolean =>

@@ -3,6 +3,7 @@
  * Connect Core section 3.1.3.7), so its claims are checked, not its signature: tenant, audience and nonce above all.
  */
 import { z } from 'zod';
+import { readAgentFacets } from '../identity/agent-facets.ts';
 import type { SignInReason } from '../reasons/console.ts';
 import type { Person } from './sessions.ts';
 
@@ -12,7 +13,8 @@ export type IdTokenReason = Extract<SignInReason, `id_token_${string}`>;
 const guid = z
   .string()
   .regex(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i)
-  .toLowerCase();
+  .toLowerCase()
+  .refine((value) => !/^[0-]+$/.test(value));
 
 /** Longest name or username that is kept; Entra's own limits are 256 and 113. */
 const NAME_MAX_LENGTH = 256;
@@ -27,6 +29,9 @@ const claims = z.object({
   exp: z.number(),
   name: z.string().trim().min(1).max(NAME_MAX_LENGTH).optional(),
   preferred_username: z.string().trim().min(1).max(NAME_MAX_LENGTH).optional(),
+  idtyp: z.string().optional(),
+  xms_act_fct: z.unknown().optional(),
+  xms_sub_fct: z.unknown().optional(),
   roles: z.array(z.string().min(1)).default([]),
 });
 
@@ -37,6 +42,18 @@ export type ExpectedIdToken = {
   readonly clientId: string;
   readonly nonce: string;
   readonly now: Date;
+};
+
+/** Facets of Entra's that no person has: an agent identity, an agent's user account. */
+const AGENT_FACETS = [11, 13];
+
+/** Deciding is for people: what Entra calls an app or an agent's user does not sign in, whatever its roles. */
+const isPerson = ({ idtyp, xms_act_fct, xms_sub_fct }: z.output<typeof claims>): boolean => {
+  const facets = readAgentFacets(xms_act_fct, xms_sub_fct);
+  const isAgent = [...(facets?.actor ?? []), ...(facets?.subject ?? [])].some((facet) =>
+    AGENT_FACETS.includes(facet),
+  );
+  return (idtyp === undefined || idtyp === 'user') && !isAgent;
 };
 
 /** The person that the claims name, or why they name nobody. */
@@ -51,6 +68,7 @@ export const checkIdToken = (
   if (data.aud !== expected.clientId) return { reason: 'id_token_audience' };
   if (data.nonce !== expected.nonce) return { reason: 'id_token_nonce' };
   if (data.exp * 1000 <= expected.now.getTime()) return { reason: 'id_token_expired' };
+  if (!isPerson(data)) return { reason: 'id_token_not_a_person' };
   const username = data.preferred_username ?? data.oid;
   return {
     person: {

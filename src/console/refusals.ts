@@ -44,7 +44,7 @@ export const selfApproval: Refusal = {
   status: 403,
   code: 'self_approval',
   title: 'You answer for this agent',
-  text: 'Owners of an agent never decide on its requests. Nothing was changed; another approver has to decide.',
+  text: 'Owners and sponsors of an agent never decide on its requests. Nothing was changed; another approver has to decide.',
   action: { href: '/approvals', name: 'To the queue' },
 };
 

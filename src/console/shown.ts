@@ -36,6 +36,7 @@ export const shownOf = (request: ApprovalRequest, registry: Registry, now: Decis
       description: agent.description,
       enabled: agent.enabled,
       owners: agent.owners,
+      sponsors: agent.sponsors,
     },
     api: resource && {
       name: resource.name,

@@ -72,6 +72,7 @@ const answerOutcome = async (
     case 'not_eligible':
       return answerRefusal(parts, context, notFound);
     case 'owner':
+    case 'not_a_person':
       return answerRefusal(parts, context, selfApproval);
     case 'sign_in_too_old':
       return showApproval(parts, context, {
@@ -163,6 +164,8 @@ const attemptVote = async (
     termsDigest: ballot.termsDigest,
     approver: session,
     owners,
+    otherAccounts: registry.accountsOf(session),
+    isWorkload: registry.isWorkload(session),
     registryRevision: registry.revision,
     decisionNow: decided,
     traceId: context.state.traceId,

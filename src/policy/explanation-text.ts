@@ -95,7 +95,7 @@ const approvalLines = (verdict: Verdict, { owners }: Explained): string[] => {
       : []),
     ...signInLines(approval),
     ...(denyQuorum > 1 ? [`  denied by ${denyQuorum} different people`] : []),
-    ...(owners.length > 0 ? [`  never by an owner of the agent: ${owners.join(', ')}`] : []),
+    ...(owners.length > 0 ? [`  never by an owner or sponsor of the agent: ${owners.join(', ')}`] : []),
     `  waits ${pendingSeconds} s for a decision, ${pickupSeconds} s to be picked up; a denial holds ${verdict.denialHoldSeconds} s`,
   ];
 };

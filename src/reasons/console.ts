@@ -27,6 +27,10 @@ export const SIGN_IN_REASONS = {
   id_token_tenant: { meaning: 'The ID token is of another tenant.', advice: FOREIGN_TOKEN },
   id_token_audience: { meaning: 'The ID token is for another application.', advice: FOREIGN_TOKEN },
   id_token_nonce: { meaning: 'The ID token belongs to another sign-in.', advice: FOREIGN_TOKEN },
+  id_token_not_a_person: {
+    meaning: 'The ID token is that of an app or of an agent’s user account.',
+    advice: 'Take the app roles of approvers away from it: deciding is for people only.',
+  },
   id_token_expired: {
     meaning: 'The ID token had expired when it came.',
     advice: 'Compare the broker’s clock with Entra’s.',

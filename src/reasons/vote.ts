@@ -37,8 +37,14 @@ export const VOTE_REASONS = {
     client: { status: 409, error: 'notice on the page' },
   },
   owner: {
-    meaning: 'The person is an owner of the agent: owners never decide on its requests.',
+    meaning:
+      'The person is an owner or sponsor of the agent, by this account or another: they never decide on its requests.',
     advice: 'Somebody else has to. If nobody can, give the group another member.',
+    client: { status: 403, error: 'self_approval' },
+  },
+  not_a_person: {
+    meaning: 'The account is that of an agent or an API: deciding is for people only.',
+    advice: 'Nobody should be able to sign in with it. Find out who did.',
     client: { status: 403, error: 'self_approval' },
   },
   sign_in_too_old: {

@@ -36,7 +36,7 @@ const detailField = z.discriminatedUnion('type', [
     max_items: z.int().min(1).max(100).default(20).describe('Longest list; default: 20.'),
     narrowable: z
       .boolean()
-      .default(false)
+      .optional()
       .describe('Whether fewer items mean less, so that approvers may take some away; default: false.'),
   }),
   z
@@ -143,5 +143,5 @@ export const shortenableDetails =
   (type: string, field: string): boolean => {
     const fields = Object.hasOwn(types, type) ? types[type]?.fields : undefined;
     const found = fields !== undefined && Object.hasOwn(fields, field) ? fields[field] : undefined;
-    return found?.type === 'strings' && found.narrowable;
+    return found?.type === 'strings' && found.narrowable === true;
   };

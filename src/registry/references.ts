@@ -1,5 +1,5 @@
 /** What no single entry shows: ids given twice, access to what is not there, a workload that is two things. */
-import type { AgentEntry, ResourceEntry } from './registry-schema.ts';
+import type { AgentEntry, PersonEntry, ResourceEntry } from './registry-schema.ts';
 
 /** An entry and where it stands: `at(path)` names a place within it. */
 export type Located<Entry> = {
@@ -10,13 +10,14 @@ export type Located<Entry> = {
 export type Entries = {
   readonly agents: readonly Located<AgentEntry>[];
   readonly resources: readonly Located<ResourceEntry>[];
+  readonly people: readonly Located<PersonEntry>[];
   /** Audiences whose entry has problems of its own: an access to them is not one more. */
   readonly unreadAudiences: readonly string[];
 };
 
 const workloadKey = ({ tenant, object }: { tenant: string; object: string }): string => `${tenant}/${object}`;
 
-const checkIds = ({ agents, resources }: Entries): string[] => {
+const checkIds = ({ agents, resources, people }: Entries): string[] => {
   const problems: string[] = [];
   const first = new Map<string, string>();
   const note = (key: string, what: string, at: Located<unknown>['at']): void => {
@@ -26,6 +27,11 @@ const checkIds = ({ agents, resources }: Entries): string[] => {
   };
   for (const { entry, at } of agents) note(`agent ${entry.id}`, `agent ${entry.id}`, at);
   for (const { entry, at } of resources) note(`resource ${entry.audience}`, `resource ${entry.audience}`, at);
+  for (const { entry, at } of people) {
+    note(`person ${entry.id}`, `person ${entry.id}`, at);
+    for (const account of entry.accounts)
+      note(`account ${workloadKey(account)}`, `the account ${account.object}`, at);
+  }
   return problems;
 };
 
@@ -63,7 +69,7 @@ const checkDefaultScopes = ({ resources }: Entries): string[] =>
   );
 
 /** A workload is one agent, or the workload of APIs, never two agents and never both. */
-export const checkWorkloads = ({ agents, resources }: Omit<Entries, 'unreadAudiences'>): string[] => {
+export const checkWorkloads = ({ agents, resources }: Pick<Entries, 'agents' | 'resources'>): string[] => {
   const problems: string[] = [];
   const agentOf = new Map<string, string>();
   for (const { entry, at } of agents) {

@@ -5,14 +5,20 @@
 import type { JsonValue } from '../audit/event.ts';
 import { canonicalJson } from '../canonical-json.ts';
 import { checkWorkloads, type Located } from './references.ts';
-import { type AgentEntry, inOneOrder, type RegistryDocument, type ResourceEntry } from './registry-schema.ts';
+import {
+  type AgentEntry,
+  inOneOrder,
+  type PersonEntry,
+  type RegistryDocument,
+  type ResourceEntry,
+} from './registry-schema.ts';
 
 /** One field of an entry, by its name in the file; null: not set. */
 export type FieldChange = { readonly field: string; readonly from: JsonValue; readonly to: JsonValue };
 
 export type RegistryChange = {
-  readonly entry: 'agent' | 'resource';
-  /** The agent's id or the resource's audience. */
+  readonly entry: 'agent' | 'resource' | 'person';
+  /** The agent's or the person's id or the resource's audience. */
   readonly id: string;
   readonly change: 'added' | 'changed' | 'disabled';
   /** Whether it is disabled because the files no longer name it. */
@@ -24,7 +30,7 @@ export type RegistryChange = {
 export type RegistryDiff = {
   /** What would be in force, entries that are missing included. */
   readonly effective: RegistryDocument;
-  /** Agents first, each by id; empty: nothing would change. */
+  /** Agents first, people last, each by id; empty: nothing would change. */
   readonly changes: readonly RegistryChange[];
   /** How many entries stay as they are. */
   readonly unchanged: number;
@@ -44,9 +50,9 @@ const withKept = <T extends Entry>(current: readonly T[], next: readonly T[]): T
   return [...next, ...kept.map((entry) => ({ ...entry, enabled: false }))];
 };
 
-const fieldChanges = (from: Entry | undefined, to: Entry): FieldChange[] => {
-  const before = new Map<string, JsonValue>(Object.entries(from ?? {}));
-  const after = new Map<string, JsonValue>(Object.entries(to));
+const fieldChanges = (from: object | undefined, to: object): FieldChange[] => {
+  const before = new Map<string, JsonValue>(Object.entries(from ?? {}) as [string, JsonValue][]);
+  const after = new Map<string, JsonValue>(Object.entries(to) as [string, JsonValue][]);
   return [...new Set([...before.keys(), ...after.keys()])]
     .sort()
     .map((field) => ({ field, from: before.get(field) ?? null, to: after.get(field) ?? null }))
@@ -69,13 +75,32 @@ const changesOf = <T extends Entry>(
   });
 };
 
+/** People have no history of their own: an entry that is not named any more is gone. */
+const peopleChanges = (
+  current: readonly PersonEntry[],
+  next: readonly PersonEntry[],
+): { readonly changes: RegistryChange[]; readonly unchanged: number } => {
+  const before = new Map(current.map((person) => [person.id, person]));
+  const after = new Map(next.map((person) => [person.id, person]));
+  const changes = [...new Set([...before.keys(), ...after.keys()])].sort().flatMap((id): RegistryChange[] => {
+    const [from, to] = [before.get(id), after.get(id)];
+    const fields = fieldChanges(from, to ?? {});
+    if (fields.length === 0) return [];
+    const change = from === undefined ? 'added' : to === undefined ? 'disabled' : 'changed';
+    return [{ entry: 'person', id, change, missing: to === undefined, fields }];
+  });
+  return { changes, unchanged: next.length - changes.filter(({ missing }) => !missing).length };
+};
+
 /** Compares what is in force with what `next` would put in force. Pure; both documents are in one order. */
 export const diffRegistry = (current: RegistryDocument, next: RegistryDocument): RegistryDiff => {
   const effective = inOneOrder({
     version: next.version,
     agents: withKept(current.agents, next.agents),
     resources: withKept(current.resources, next.resources),
+    ...(next.people && { people: next.people }),
   });
+  const people = peopleChanges(current.people ?? [], effective.people ?? []);
   const changes = [
     ...changesOf('agent', { current: current.agents, next: next.agents, effective: effective.agents }),
     ...changesOf('resource', {
@@ -86,8 +111,8 @@ export const diffRegistry = (current: RegistryDocument, next: RegistryDocument):
   ];
   return {
     effective,
-    changes,
-    unchanged: effective.agents.length + effective.resources.length - changes.length,
+    changes: [...changes, ...people.changes],
+    unchanged: effective.agents.length + effective.resources.length - changes.length + people.unchanged,
   };
 };
 

@@ -9,6 +9,7 @@ import { checkReferences, type Entries, type Located } from './references.ts';
 import {
   agentEntry,
   inOneOrder,
+  personEntry,
   type RegistryDocument,
   registryDocument,
   resourceEntry,
@@ -26,6 +27,8 @@ export class RegistryInvalid extends Error {
     this.problems = problems;
   }
 }
+
+type ListName = 'agents' | 'resources' | 'people';
 
 type Path = readonly PropertyKey[];
 
@@ -49,7 +52,7 @@ const issueText = (issue: z.core.$ZodIssue): string => {
 };
 
 const parseFile = ({ name, text }: RegistryFile): ParsedFile => {
-  const none = { agents: [], resources: [], unreadAudiences: [] };
+  const none = { agents: [], resources: [], people: [], unreadAudiences: [] };
   const lines = new LineCounter();
   const yaml = parseDocument(text, { lineCounter: lines, version: '1.2', prettyErrors: false });
   const broken = [...yaml.errors, ...yaml.warnings];
@@ -78,11 +81,11 @@ const parseFile = ({ name, text }: RegistryFile): ParsedFile => {
   };
   const checked = registryDocument.safeParse(content, { reportInput: true });
   const problems = (checked.error?.issues ?? []).map((issue) => `${locate(issue.path)}: ${issueText(issue)}`);
-  const listed = (field: 'agents' | 'resources'): unknown[] => {
+  const listed = (field: ListName): unknown[] => {
     const list = content !== null && typeof content === 'object' ? Reflect.get(content, field) : undefined;
     return Array.isArray(list) ? list : [];
   };
-  const located = <Entry>(field: 'agents' | 'resources', schema: z.ZodType<Entry>): Located<Entry>[] =>
+  const located = <Entry>(field: ListName, schema: z.ZodType<Entry>): Located<Entry>[] =>
     listed(field).flatMap((raw, index) => {
       const { data } = schema.safeParse(raw);
       return data === undefined ? [] : [{ entry: data, at: (path) => locate([field, index, ...path]) }];
@@ -91,6 +94,7 @@ const parseFile = ({ name, text }: RegistryFile): ParsedFile => {
     entries: {
       agents: located('agents', agentEntry),
       resources: located('resources', resourceEntry),
+      people: located('people', personEntry),
       unreadAudiences: listed('resources').flatMap((raw) =>
         raw !== null && typeof raw === 'object' && !resourceEntry.safeParse(raw).success
           ? [String(Reflect.get(raw, 'audience'))]
@@ -110,6 +114,7 @@ export const parseRegistry = (files: readonly RegistryFile[]): RegistryDocument 
   const entries: Entries = {
     agents: parsed.flatMap((file) => file.entries.agents),
     resources: parsed.flatMap((file) => file.entries.resources),
+    people: parsed.flatMap((file) => file.entries.people),
     unreadAudiences: parsed.flatMap((file) => file.entries.unreadAudiences),
   };
   const problems = [...parsed.flatMap((file) => file.problems), ...checkReferences(entries)];
@@ -122,6 +127,7 @@ export const parseRegistry = (files: readonly RegistryFile[]): RegistryDocument 
     version: 1,
     agents: entries.agents.map(({ entry }) => entry),
     resources: entries.resources.map(({ entry }) => entry),
+    ...(entries.people.length > 0 && { people: entries.people.map(({ entry }) => entry) }),
   });
 };
 

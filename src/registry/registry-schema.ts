@@ -97,6 +97,11 @@ export const agentEntry = z
       .min(1, 'must name at least one owner')
       .superRefine(distinct((owner) => `${owner.tenant}/${owner.object}`))
       .describe('People who answer for the agent. They may never approve for it.'),
+    sponsors: z
+      .array(z.strictObject(principal))
+      .superRefine(distinct((sponsor) => `${sponsor.tenant}/${sponsor.object}`))
+      .optional()
+      .describe('People for whom or at whose request the agent works. They may never approve for it either.'),
     environment: z
       .enum(['dev', 'test', 'prod'])
       .optional()
@@ -112,6 +117,18 @@ export const agentEntry = z
       .describe('The most it may ever ask for; what it gets, policy and approvers decide.'),
   })
   .describe('Who may ask.');
+
+/** Accounts of one person: told apart by Entra, and by nobody else. */
+export const personEntry = z
+  .strictObject({
+    id: agentId.describe('A name for the entry, which nothing else uses.'),
+    accounts: z
+      .array(z.strictObject(principal))
+      .min(2, 'must list at least two accounts: one alone is a person already')
+      .superRefine(distinct((account) => `${account.tenant}/${account.object}`))
+      .describe('All accounts of the person: administrative ones, guest accounts in other tenants.'),
+  })
+  .describe('A person with several accounts, who counts as one.');
 
 export const resourceEntry = z
   .strictObject({
@@ -149,10 +166,15 @@ export const registryDocument = z
     version: z.literal(1, 'must be 1, the version of this format').describe('Version of this format.'),
     agents: z.array(agentEntry).default([]),
     resources: z.array(resourceEntry).default([]),
+    people: z
+      .array(personEntry)
+      .optional()
+      .describe('People with several accounts: whoever may not approve may not by another account either.'),
   })
   .meta({ title: 'Countersign registry', description: 'Agents and the APIs they may ask for.' });
 
 export type AgentEntry = z.output<typeof agentEntry>;
+export type PersonEntry = z.output<typeof personEntry>;
 export type ResourceEntry = z.output<typeof resourceEntry>;
 export type RegistryDocument = z.output<typeof registryDocument>;
 
@@ -167,13 +189,18 @@ const byText =
 
 const sortedList = (list: readonly string[]): string[] => [...list].sort();
 
+const inAccountOrder = <Account extends { tenant: string; object: string }>(
+  list: readonly Account[],
+): Account[] => [...list].sort(byText(({ tenant, object }) => `${tenant}/${object}`));
+
 /** The same registry in one order, so that moving lines about in a file changes nothing. */
 export const inOneOrder = (document: RegistryDocument): RegistryDocument => ({
   version: document.version,
   agents: document.agents
     .map((agent) => ({
       ...agent,
-      owners: [...agent.owners].sort(byText((owner) => `${owner.tenant}/${owner.object}`)),
+      owners: inAccountOrder(agent.owners),
+      ...(agent.sponsors && { sponsors: inAccountOrder(agent.sponsors) }),
       access: agent.access
         .map((entry) => ({ ...entry, scopes: sortedList(entry.scopes) }))
         .sort(byText((entry) => entry.audience)),
@@ -182,4 +209,9 @@ export const inOneOrder = (document: RegistryDocument): RegistryDocument => ({
   resources: document.resources
     .map((resource) => ({ ...resource, default_scopes: sortedList(resource.default_scopes) }))
     .sort(byText((resource) => resource.audience)),
+  ...(document.people && {
+    people: document.people
+      .map((person) => ({ ...person, accounts: inAccountOrder(person.accounts) }))
+      .sort(byText((person) => person.id)),
+  }),
 });

@@ -23,6 +23,8 @@ export type Agent = {
   readonly workload: Principal & { readonly application: string };
   /** People who answer for the agent: they may not approve for it. Never empty. */
   readonly owners: readonly Principal[];
+  /** People for whom the agent works: they may not approve for it either. */
+  readonly sponsors: readonly Principal[];
   /** Set when the agent belongs to one environment. */
   readonly environment: Environment | null;
   /** The ceiling: audience -> scopes it may ever ask for. */
@@ -58,4 +60,8 @@ export type Registry = {
   readonly resources: ReadonlyMap<string, Resource>;
   /** Finds by tenant and object id; the caller still compares the application id and `enabled`. */
   readonly agentOf: (workload: Principal) => Agent | undefined;
+  /** All accounts of the person whose account this is, this one among them. */
+  readonly accountsOf: (account: Principal) => readonly Principal[];
+  /** Whether an agent or an API is this, and no person. */
+  readonly isWorkload: (account: Principal) => boolean;
 };

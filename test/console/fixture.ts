@@ -68,10 +68,22 @@ export const startConsole = async (given?: TestDatabase, limited: Partial<LimitS
     second: person('Sam Second', APPROVER_ROLES),
     knowledge: person('Kim Knowledge', ['Approver', 'Approver.knowledge']),
     owner,
+    ownersGuest: person('Riley Guest', APPROVER_ROLES),
+    sponsor: person('Sasha Sponsor', APPROVER_ROLES),
+    approversGuest: person('Avery Guest', APPROVER_ROLES),
     auditor: person('Andy Auditor', ['Auditor']),
     visitor: person('Vic Visitor', []),
   };
-  const document = registryDocument.parse(registryEntries(owner));
+  const document = registryDocument.parse(
+    registryEntries({
+      owner,
+      sponsor: people.sponsor,
+      people: [
+        [owner, people.ownersGuest],
+        [people.approver, people.approversGuest],
+      ],
+    }),
+  );
   const registry = buildRegistry(1, document);
   await seed(database, registry);
   const refusals = openRefusals(database, logger);

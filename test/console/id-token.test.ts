@@ -55,6 +55,10 @@ it.each([
   ['id_token_claims', { exp: '9999999999' }],
   ['id_token_claims', { ver: '1.0' }],
   ['id_token_claims', { roles: 'Approver' }],
+  ['id_token_claims', { oid: '00000000-0000-0000-0000-000000000000' }],
+  ['id_token_not_a_person', { idtyp: 'app' }],
+  ['id_token_not_a_person', { xms_sub_fct: '2 13' }],
+  ['id_token_not_a_person', { xms_act_fct: '11 3' }],
 ] as const)('refuses another %s: %j', (reason, change) => {
   expect(checkIdToken({ ...good, ...change }, expected)).toEqual({ reason });
 });

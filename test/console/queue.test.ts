@@ -101,6 +101,6 @@ it('tells an owner that others decide', async () => {
   const owner = await test.signIn(test.people.owner);
   expect(await page('/approvals', owner)).toContain('You answer for this agent');
   const shown = await page(`/approvals/${requestId}`, owner);
-  expect(shown).toContain('Its owners never decide');
+  expect(shown).toContain('Its owners and sponsors never decide');
   expect(shown).not.toContain('name="verdict"');
 });

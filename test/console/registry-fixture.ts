@@ -60,12 +60,25 @@ const RESOURCES = [
   },
 ];
 
-export const registryEntries = ({ tenant, object }: Principal) => ({
+type Answerable = {
+  readonly owner: Principal;
+  readonly sponsor?: Principal;
+  /** Accounts that are of one person each. */
+  readonly people?: readonly (readonly Principal[])[];
+};
+
+const ids = ({ tenant, object }: Principal) => ({ tenant, object });
+
+export const registryEntries = ({ owner, sponsor, people = [] }: Answerable) => ({
   version: 1,
   agents: AGENTS.map((agent, index) => ({
     ...agent,
     workload: workload(String(index + 1)),
-    owners: [{ tenant, object }],
+    owners: [ids(owner)],
+    ...(sponsor && { sponsors: [ids(sponsor)] }),
   })),
   resources: RESOURCES.map((resource) => ({ ...resource, environment: 'prod' })),
+  ...(people.length > 0 && {
+    people: people.map((accounts, index) => ({ id: `person-${index + 1}`, accounts: accounts.map(ids) })),
+  }),
 });

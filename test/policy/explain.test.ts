@@ -29,7 +29,7 @@ describe('policy explain', () => {
       '  token: 45 s (rules give 45 s, prod allows 45 s)',
       '  grant: 900 s, any number of tokens',
       '  approval: by 1 person with the Entra role Approver.knowledge',
-      '  never by an owner of the agent: 00000000-0000-4000-8000-000000000001/00000000-0000-4000-8000-000000000009',
+      '  never by an owner or sponsor of the agent: 00000000-0000-4000-8000-000000000001/00000000-0000-4000-8000-000000000009',
       '  waits 1800 s for a decision, 600 s to be picked up; a denial holds 3600 s',
       '  rules about articles.read:',
       '    knowledge-read (permit) matches; its limits count, too',

@@ -60,6 +60,8 @@ export const VOTED_ON = {
   narrowing: null,
   mayShorten: () => false,
   owners: [],
+  otherAccounts: [],
+  isWorkload: false,
   registryRevision: 1,
   decisionNow: { decision: 'needs_approval', approval: APPROVAL, bundleRevision: 'bundle-1' },
   traceId: null,

@@ -52,6 +52,8 @@ export const voteBy = async (
     termsDigest: narrowing === null ? row.terms_digest : termsDigest(narrowedTerms(terms, narrowing)),
     approver,
     owners: ownersOf(row.agent_id),
+    otherAccounts: [],
+    isWorkload: false,
     registryRevision: row.registry_revision,
     decisionNow: { decision: 'permit', approval: null, bundleRevision: row.policy_revision },
     traceId: null,

@@ -29,6 +29,7 @@ const model: ApprovalModel = {
       description: 'd',
       enabled: true,
       owners: ['Riley Owner'],
+      sponsors: [],
     },
     workload: {
       tenantId: 'tenant-id',
