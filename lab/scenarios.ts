@@ -12,8 +12,18 @@ export type Scenario = {
   readonly decision: 'permit' | 'needs_approval' | 'deny';
   /** The agent's own words. */
   readonly justification: string;
-  /** What the agent tries first: to get through with a token for another API. */
-  readonly borrowed?: { readonly audience: string; readonly scope: string };
+  /** What the agent does first, whatever comes of each. */
+  readonly before?: readonly Stage[];
+  /** The agent keeps its token as long as it is granted; the reader chooses for how long, within these seconds. */
+  readonly kept?: { readonly least: number; readonly most: number; readonly usual: number };
+};
+
+/** Asks for something, and calls the API that it is for. */
+export type Stage = {
+  readonly audience: string;
+  readonly scope: string;
+  /** The API to call with the token instead: one that it is not for. */
+  readonly at?: string;
 };
 
 export const SCENARIOS: readonly Scenario[] = [
@@ -69,6 +79,35 @@ export const SCENARIOS: readonly Scenario[] = [
     scope: COMPILATIONS.scope,
     decision: 'permit',
     justification: 'I would like to see the reports as well.',
-    borrowed: { audience: 'api://knowledge.prod', scope: 'articles.read' },
+    before: [{ audience: 'api://knowledge.prod', scope: 'articles.read', at: COMPILATIONS.audience }],
+  },
+  {
+    name: 'release',
+    title: 'A release, from dev over test to prod',
+    shows:
+      'Development and test are permitted, each with a token of its own that opens nothing else. In production policy blocks what goes too far, and leaves the release to a person.',
+    agent: 'ops-agent',
+    audience: 'api://operations.prod',
+    scope: 'release.deploy',
+    decision: 'needs_approval',
+    justification: 'Release 1.5 passed all tests in the test environment.',
+    before: [
+      { audience: 'api://operations.dev', scope: 'release.deploy' },
+      { audience: 'api://operations.test', scope: 'release.deploy' },
+      { audience: 'api://operations.test', scope: 'release.deploy', at: 'api://operations.prod' },
+      { audience: 'api://operations.prod', scope: 'database.delete release.deploy' },
+    ],
+  },
+  {
+    name: 'rotation',
+    title: 'The reporting agent follows figures',
+    shows:
+      'A grant outlives its tokens: each lives for 12 seconds, and when a third of that is left the agent is given the next one. Choose how long it asks for; when that is over, so is the last token.',
+    agent: 'reporting-agent',
+    audience: 'api://reports.dev',
+    scope: 'figures.follow',
+    decision: 'permit',
+    justification: 'I watch the figures while the import runs.',
+    kept: { least: 6, most: 120, usual: 36 },
   },
 ];

@@ -46,6 +46,8 @@ export type ExchangeResult =
       /** `Bearer`, or `DPoP` if the token is bound to the agent's key. */
       readonly tokenType: string;
       readonly expiresInSeconds: number;
+      /** How long repeats are given the next token. */
+      readonly grantExpiresInSeconds: number;
       readonly scope: string;
       readonly requestId: string;
     }
@@ -61,6 +63,7 @@ const issued = z.object({
   issued_token_type: z.string(),
   token_type: z.string(),
   expires_in: z.number(),
+  grant_expires_in: z.number().default(0),
   scope: z.string(),
   request_id: z.string(),
 });
@@ -115,12 +118,13 @@ const askOnce = async (ask: Ask, options: ExchangeOptions): Promise<Reply> => {
   }
   const body: unknown = await response.json();
   if (response.status === 200) {
-    const { access_token, token_type, expires_in, scope, request_id } = issued.parse(body);
+    const { access_token, token_type, expires_in, grant_expires_in, scope, request_id } = issued.parse(body);
     return {
       kind: 'token',
       accessToken: access_token,
       tokenType: token_type,
       expiresInSeconds: expires_in,
+      grantExpiresInSeconds: grant_expires_in,
       scope,
       requestId: request_id,
     };

@@ -2,7 +2,9 @@
  * One errand of an agent, told step by step: sign in to Entra, ask the broker, wait if a person must countersign, call
  * the API. The record is what the demo page shows; it never holds an assertion or a token, only what a token says.
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { decodeJwt } from 'jose';
+import type { Stage } from '../scenarios.ts';
 import { type Ask, type ExchangeResult, exchange } from './exchange.ts';
 import type { Prove } from './proof-key.ts';
 
@@ -26,8 +28,12 @@ export type Run = {
   /** How often the exchange was repeated while it was pending. */
   repeats: number;
   readonly steps: Step[];
+  /** What was asked before the run's own request, and under which id of the broker. */
+  readonly before: (Stage & { readonly request_id: string | null })[];
   /** What the access token says; never the token. */
   token: Readonly<Record<string, unknown>> | null;
+  /** The tokens it was given under its own request, one after the other; times in seconds since 1970. */
+  readonly tokens: { readonly jti: string; readonly iat: number; readonly exp: number }[];
   /** What the API answered. */
   answer: { readonly status: number; readonly body: unknown } | null;
 };
@@ -56,8 +62,10 @@ const tell = (run: Run, name: Step['name'], text: string): void => {
 
 /** What the agent is to do. */
 export type Errand = Ask & {
-  /** What it tries first: to get through with a token for another API. */
-  readonly borrowed?: { readonly audience: string; readonly scope: string } | undefined;
+  /** What it does first, whatever comes of each. */
+  readonly before?: readonly Stage[] | undefined;
+  /** Goes on until what was granted is over, with one token after the other. */
+  readonly keep?: boolean | undefined;
 };
 
 type IssuedToken = Extract<ExchangeResult, { kind: 'token' }>;
@@ -86,9 +94,9 @@ const obtain = (run: Run, ask: Ask, parts: AgentParts): Promise<ExchangeResult> 
   });
 };
 
-const callOf = (run: Run, parts: AgentParts) => {
-  const api = parts.apis.find(({ audience }) => audience === run.audience);
-  const call = api?.calls.find(({ scope }) => run.scope.split(' ').includes(scope));
+const callOf = (target: Pick<Run, 'audience' | 'scope'>, parts: AgentParts) => {
+  const api = parts.apis.find(({ audience }) => audience === target.audience);
+  const call = api?.calls.find(({ scope }) => target.scope.split(' ').includes(scope));
   return api === undefined || call === undefined ? null : { ...call, url: `${api.url}${call.path}` };
 };
 
@@ -98,9 +106,16 @@ const whyOf = (body: unknown): string =>
     ? `: ${String(body.error_description)}`
     : '';
 
-/** Calls the API of this run with a token, whatever that is for; null: there is nothing to call. */
-const callApi = async (run: Run, parts: AgentParts, issued: IssuedToken): Promise<Run['answer']> => {
-  const call = callOf(run, parts);
+/** Calls an API with a token, whatever that is for; null: there is nothing to call. */
+const callApi = async (
+  run: Run,
+  parts: AgentParts,
+  {
+    issued,
+    target = run,
+  }: { readonly issued: IssuedToken; readonly target?: Pick<Run, 'audience' | 'scope'> },
+): Promise<Run['answer']> => {
+  const call = callOf(target, parts);
   if (call === null) return null;
   const { method, path, url } = call;
   const { accessToken, tokenType } = issued;
@@ -112,19 +127,14 @@ const callApi = async (run: Run, parts: AgentParts, issued: IssuedToken): Promis
   });
   const body: unknown = await response.json();
   const { aud } = decodeJwt(accessToken);
-  const token = aud === run.audience ? 'the token' : `a token for ${aud}`;
+  const token = aud === target.audience ? 'the token' : `a token for ${aud}`;
   const isRefused = REFUSED.includes(response.status);
   tell(
     run,
     isRefused ? 'refused' : 'called',
-    `Called ${method} ${path} with ${token}; the API answered ${response.status}${isRefused ? whyOf(body) : ''}.`,
+    `Called ${method} ${path} of ${target.audience} with ${token}; the API answered ${response.status}${isRefused ? whyOf(body) : ''}.`,
   );
   return { status: response.status, body };
-};
-
-const tryBorrowed = async (run: Run, parts: AgentParts, ask: Ask): Promise<void> => {
-  const result = await obtain(run, ask, parts);
-  if (result.kind === 'token') await callApi(run, parts, result);
 };
 
 const stateAfter = (answer: Run['answer']): Run['state'] => {
@@ -132,27 +142,85 @@ const stateAfter = (answer: Run['answer']): Run['state'] => {
   return REFUSED.includes(answer.status) ? 'refused' : 'failed';
 };
 
-const finish = async (run: Run, parts: AgentParts, result: ExchangeResult): Promise<void> => {
-  run.request_id = result.requestId ?? run.request_id;
-  if (result.kind === 'refused') {
-    tell(run, 'refused', `The broker said ${result.error}: ${result.description}`);
-    run.state = 'refused';
-    return;
-  }
-  run.token = decodeJwt(result.accessToken);
-  const holder = result.tokenType === 'DPoP' ? ', for the holder of its key alone' : '';
+const tellRefusal = (run: Run, { error, description }: Extract<ExchangeResult, { kind: 'refused' }>): void =>
+  tell(run, 'refused', `The broker said ${error}: ${description}`);
+
+const tellToken = (run: Run, issued: IssuedToken, which: string): void => {
+  const holder = issued.tokenType === 'DPoP' ? ', for the holder of its key alone' : '';
   tell(
     run,
     'token',
-    `Got a token that allows ${result.scope} and is good for ${result.expiresInSeconds} s${holder}.`,
+    `Got ${which} that allows ${issued.scope} and is good for ${issued.expiresInSeconds} s${holder}.`,
   );
-  run.answer = await callApi(run, parts, result);
+};
+
+/** A stage on the way: what comes of it is told, and the errand goes on. */
+const passStage = async (run: Run, parts: AgentParts, { at, ...ask }: Stage & Ask): Promise<void> => {
+  const result = await obtain(run, ask, parts);
+  run.before.push({ audience: ask.audience, scope: ask.scope, request_id: result.requestId });
+  if (result.kind === 'refused') return tellRefusal(run, result);
+  tellToken(run, result, 'a token');
+  const target = at === undefined ? ask : { audience: at, scope: run.scope };
+  await callApi(run, parts, { issued: result, target });
+};
+
+/** Takes a token of the run's own request: keeps what it says, and calls the API with it. */
+const take = async (run: Run, parts: AgentParts, issued: IssuedToken): Promise<void> => {
+  const claims = decodeJwt(issued.accessToken);
+  const { jti = '', iat = 0, exp = 0 } = claims;
+  if (run.tokens.some((token) => token.jti === jti)) return;
+  tellToken(run, issued, run.tokens.length === 0 ? 'a token' : 'the next token');
+  run.token = claims;
+  run.tokens.push({ jti, iat, exp });
+  run.answer = await callApi(run, parts, { issued });
+};
+
+/** When a third of a token's life is left, the same request is answered with the next one. */
+const untilRotation = ({ tokens }: Run, issued: IssuedToken): number => {
+  const { iat = 0, exp = 0 } = tokens.at(-1) ?? {};
+  return Math.max(1, issued.expiresInSeconds - (exp - iat) / 3 + 1);
+};
+
+/** Asks again, in time, as long as it is granted. */
+const keepToken = async (
+  run: Run,
+  parts: AgentParts,
+  kept: { ask: Ask; issued: IssuedToken },
+): Promise<void> => {
+  let { issued } = kept;
+  for (;;) {
+    // Its end is the grant's: there is none after it.
+    if (issued.grantExpiresInSeconds - issued.expiresInSeconds <= 1) return;
+    await pause(untilRotation(run, issued) * 1_000, undefined, { signal: parts.signal });
+    const next = await exchange(kept.ask, {
+      ...parts,
+      onPending: () => undefined,
+      onTrouble: () => undefined,
+    });
+    if (next.kind === 'refused' || next.requestId !== issued.requestId) return;
+    await take(run, parts, next);
+    issued = next;
+  }
+};
+
+const finish = async (
+  run: Run,
+  parts: AgentParts,
+  { result, errand }: { readonly result: ExchangeResult; readonly errand: Errand },
+): Promise<void> => {
+  run.request_id = result.requestId ?? run.request_id;
+  if (result.kind === 'refused') {
+    tellRefusal(run, result);
+    run.state = 'refused';
+    return;
+  }
+  await take(run, parts, result);
+  if (errand.keep === true) await keepToken(run, parts, { ask: errand, issued: result });
   run.state = stateAfter(run.answer);
 };
 
 /** Runs the errand to its end, changing `run` as it goes. Never rejects: what fails is told in the run. */
 export const perform = async (run: Run, errand: Errand, parts: AgentParts): Promise<void> => {
-  const { borrowed, ...ask } = errand;
   try {
     await parts.assertion();
     tell(
@@ -160,11 +228,14 @@ export const perform = async (run: Run, errand: Errand, parts: AgentParts): Prom
       'signed_in',
       `Signed in to Entra with ${parts.credentialWords}; the assertion says who it is, no more.`,
     );
-    if (borrowed !== undefined)
-      await tryBorrowed(run, parts, { ...borrowed, requestId: ask.requestId && `${ask.requestId}.borrowed` });
-    const result = await obtain(run, ask, parts);
+    for (const [index, stage] of (errand.before ?? []).entries())
+      await passStage(run, parts, {
+        ...stage,
+        requestId: errand.requestId && `${errand.requestId}.${index}`,
+      });
+    const result = await obtain(run, errand, parts);
     run.state = 'running';
-    await finish(run, parts, result);
+    await finish(run, parts, { result, errand });
   } catch (error) {
     tell(run, 'failed', `Gave up: ${error instanceof Error ? error.message : String(error)}`);
     run.state = 'failed';

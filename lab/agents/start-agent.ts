@@ -23,7 +23,7 @@ type Told = { readonly errand: Errand; readonly scenario: string | null };
 const MAX_RUNS = 200;
 
 const errandBody = z.union([
-  z.strictObject({ scenario: z.string() }),
+  z.strictObject({ scenario: z.string(), requested_expires_in: z.int().positive().optional() }),
   z.strictObject({
     audience: z.string().min(1),
     scope: z.string().min(1),
@@ -43,8 +43,10 @@ const parseErrand = (agent: string, id: string, body: unknown): Told | null => {
   }
   const scenario = SCENARIOS.find(({ name }) => name === wanted.scenario);
   if (scenario?.agent !== agent) return null;
-  const { audience, scope, justification, borrowed, name } = scenario;
-  return { errand: { audience, scope, justification, borrowed, requestId: id }, scenario: name };
+  const { audience, scope, justification, before, kept, name } = scenario;
+  const requestedExpiresIn = wanted.requested_expires_in;
+  const ask = { audience, scope, justification, requestId: id, requestedExpiresIn };
+  return { errand: { ...ask, before, keep: kept !== undefined }, scenario: name };
 };
 
 /** Starts the agent; closing it ends its errands where they are. */
@@ -64,7 +66,9 @@ export const startAgent = async (options: AgentOptions): Promise<WebServer> => {
       request_id: null,
       repeats: 0,
       steps: [],
+      before: [],
       token: null,
+      tokens: [],
       answer: null,
     };
     runs.set(id, run);

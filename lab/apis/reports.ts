@@ -21,12 +21,14 @@ export const reports: Api = {
   description: 'Business reports and the payroll.',
   scopes: {
     'reports.read': 'Read business reports',
+    'figures.follow': 'Follow figures while they change',
     'payroll.export': 'Export the payroll: grade and gross pay of every employee',
   },
   defaultScopes: ['reports.read'],
   sensitivity: { dev: 'moderate', test: 'moderate', prod: 'high' },
   open: (environment) => {
     let exports = 0;
+    let imported = 0;
     return [
       {
         scope: 'reports.read',
@@ -34,6 +36,16 @@ export const reports: Api = {
         path: '/reports',
         example: '/reports',
         perform: () => found({ reports: REPORTS }),
+      },
+      {
+        scope: 'figures.follow',
+        method: 'GET',
+        path: '/figures',
+        example: '/figures',
+        perform: () => {
+          imported += 1;
+          return found({ rows_imported: imported * 1_000 });
+        },
       },
       {
         scope: 'payroll.export',

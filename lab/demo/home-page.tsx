@@ -1,4 +1,4 @@
-/** The first page: the idea in two sentences, the three stories, and the accounts to play them with. */
+/** The first page: the idea in two sentences, the stories, and the accounts to play them with. */
 import type { JSX } from 'preact';
 import type { Scenario } from '../scenarios.ts';
 import { Layout } from './layout.tsx';
@@ -10,6 +10,17 @@ const EXPECTED: Readonly<Record<Scenario['decision'], string>> = {
   needs_approval: 'A person decides',
   deny: 'Policy denies',
 };
+
+/** How long the agent asks for: `requested_expires_in`. Works without scripts, so it says only its ends. */
+const Lifetime = ({ least, most, usual }: NonNullable<Scenario['kept']>): JSX.Element => (
+  <label class="lifetime">
+    Asks for{' '}
+    <span class="note">
+      from {least} s, to {most} s
+    </span>
+    <input type="range" name="seconds" min={least} max={most} step={6} value={usual} />
+  </label>
+);
 
 const Card = ({ scenario, number }: { scenario: Scenario; number: number }): JSX.Element => (
   <article class={`card ${toneOf(scenario.decision)}`}>
@@ -33,6 +44,7 @@ const Card = ({ scenario, number }: { scenario: Scenario; number: number }): JSX
       </dd>
     </dl>
     <form method="post" action={`/stories/${scenario.name}`}>
+      {scenario.kept !== undefined && <Lifetime {...scenario.kept} />}
       <button type="submit">Run it</button>
     </form>
   </article>

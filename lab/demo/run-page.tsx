@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import type { Run } from '../agents/run.ts';
 import { Layout } from './layout.tsx';
 import { accountNamed, type Lab, type Story } from './story.ts';
+import { TokenLine } from './token-line.tsx';
 import { toneOf } from './tone.ts';
 import type { Trace } from './trace.ts';
 
@@ -73,6 +74,20 @@ const Steps = ({ run }: { run: Run }): JSX.Element => (
     </ol>
   </section>
 );
+
+/** What was asked on the way, each with its trace. */
+const Before = ({ run, lab }: { run: Run; lab: Lab }): JSX.Element | null =>
+  run.before.length === 0 ? null : (
+    <p class="note">
+      Traces of what was asked on the way:{' '}
+      {run.before.map(({ audience, scope, request_id }) => (
+        <span class="fact">
+          {request_id === null ? audience : <a href={`${lab.issuer}/requests/${request_id}`}>{audience}</a>}{' '}
+          {scope}
+        </span>
+      ))}
+    </p>
+  );
 
 const TraceList = ({
   trace,
@@ -162,6 +177,8 @@ export const LiveStory = ({ story, lab }: { story: Story; lab: Lab }): JSX.Eleme
         <Steps run={run} />
         <TraceList trace={trace} requestId={run.request_id} lab={lab} />
       </div>
+      <Before run={run} lab={lab} />
+      {scenario.kept !== undefined && <TokenLine tokens={run.tokens} now={Date.now()} />}
       <Outcome run={run} lab={lab} />
       {!live && (
         <nav class="onward">

@@ -8,7 +8,7 @@ import { renderToString } from 'preact-render-to-string';
 import type { Run } from '../agents/run.ts';
 import { packageFile } from '../package-file.ts';
 import { SCENARIOS, type Scenario } from '../scenarios.ts';
-import { serve, type WebServer } from '../web-server.ts';
+import { readText, serve, type WebServer } from '../web-server.ts';
 import { HomePage } from './home-page.tsx';
 import { LiveStory, RunPage } from './run-page.tsx';
 import { isLive, type Lab, type Story } from './story.ts';
@@ -43,11 +43,19 @@ const show = (context: Context, page: JSX.Element, whole = true): void => {
 const scenarioOf = (context: Context, name: string | undefined): Scenario =>
   SCENARIOS.find((scenario) => scenario.name === name) ?? context.throw(404, 'There is no such story.');
 
+/** The seconds that the reader chose, within what the story offers. */
+const wishOf = ({ least, most, usual }: NonNullable<Scenario['kept']>, form: string): number => {
+  const chosen = Number(new URLSearchParams(form).get('seconds') ?? usual);
+  return Number.isInteger(chosen) ? Math.min(Math.max(chosen, least), most) : usual;
+};
+
 /** Starts the demo page. */
 export const startDemo = async (options: DemoOptions): Promise<WebServer> => {
   const { lab } = options;
   const [style, htmx] = await Promise.all([
-    readFile(packageFile('lab/demo/demo.css')),
+    Promise.all(
+      ['demo.css', 'token-line.css'].map((name) => readFile(packageFile(`lab/demo/${name}`), 'utf8')),
+    ),
     readFile(fileURLToPath(import.meta.resolve('htmx.org/dist/htmx.min.js'))),
   ]);
 
@@ -72,7 +80,12 @@ export const startDemo = async (options: DemoOptions): Promise<WebServer> => {
     const scenario = scenarioOf(context, context.params.name);
     const response = await fetch(`${agentUrl(scenario)}/run`, {
       method: 'POST',
-      body: JSON.stringify({ scenario: scenario.name }),
+      body: JSON.stringify({
+        scenario: scenario.name,
+        ...(scenario.kept !== undefined && {
+          requested_expires_in: wishOf(scenario.kept, await readText(context.req)),
+        }),
+      }),
     });
     const { id } = (await response.json()) as Run;
     context.status = 303;
@@ -89,7 +102,7 @@ export const startDemo = async (options: DemoOptions): Promise<WebServer> => {
   });
   router.get('/demo.css', (context) => {
     context.type = 'text/css; charset=utf-8';
-    context.body = style;
+    context.body = style.join('');
   });
   router.get('/htmx.js', (context) => {
     context.type = 'text/javascript; charset=utf-8';

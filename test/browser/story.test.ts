@@ -1,4 +1,4 @@
-/** The three stories of the lab, clicked through as a person does, in a real browser on the real broker. */
+/** The stories of the lab, clicked through as a person does, in a real browser on the real broker. */
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -119,6 +119,27 @@ describe('in the lab', { timeout: 60_000 }, () => {
     await trace.getByText('token.used').first().waitFor();
     await trace.screenshot({ path: join(screenshots, 'trace.png'), fullPage: true });
     await asAuditor.close();
+  });
+
+  it('the slider chooses how long the agent asks for, and one token takes over from the other', async () => {
+    const page = await openPage();
+    await page.goto(lab.world.demo_url);
+    const card = page.locator('article', { hasText: 'figures.follow' });
+    await card.getByLabel(/Asks for/).fill('18');
+    await page.screenshot({ path: join(screenshots, 'stories.png'), fullPage: true });
+    await card.getByRole('button', { name: 'Run it' }).click();
+    await page.locator('.tokens .ROTATED').waitFor();
+    await page.screenshot({ path: join(screenshots, 'rotation.png'), fullPage: true });
+    await page.getByText('Done: the API did what was asked').waitFor();
+    expect(await page.locator('.token-line rect').count()).toBeGreaterThan(1);
+  });
+
+  it('a release gets from dev over test to prod as far as a person lets it', async () => {
+    const page = await runStory('from dev over test to prod');
+    await page.getByText('Waiting for a person').waitFor();
+    await page.locator('.steps .bad').getByText('access_denied').waitFor();
+    await page.screenshot({ path: join(screenshots, 'release.png'), fullPage: true });
+    expect(await page.getByText('answered 201').count()).toBe(2);
   });
 
   it('nothing on any page made the browser complain', () => {

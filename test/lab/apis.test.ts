@@ -95,7 +95,7 @@ it('tells in each environment who issues its tokens, at the address that its cha
       resource: `http://127.0.0.1:8421/${environment}`,
       audience: `api://reports.${environment}`,
       authorization_servers: [broker.issuer],
-      scopes_supported: ['reports.read', 'payroll.export'],
+      scopes_supported: ['reports.read', 'figures.follow', 'payroll.export'],
       bearer_methods_supported: ['header'],
       dpop_signing_alg_values_supported: ['ES256', 'Ed25519', 'EdDSA', 'RS256'],
       resource_name: `Reports (${environment})`,

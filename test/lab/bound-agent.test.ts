@@ -46,7 +46,9 @@ it('asks with proofs of its key, and only it can use the token it gets', async (
     request_id: null,
     repeats: 0,
     steps: [],
+    before: [],
     token: null,
+    tokens: [],
     answer: null,
   };
   await perform(

@@ -47,7 +47,9 @@ beforeEach(async () => {
     request_id: null,
     repeats: 0,
     steps: [{ at: '2026-01-02T03:04:05.000Z', name: 'signed_in', text: 'Signed in to Entra.' }],
+    before: [],
     token: null,
+    tokens: [],
     answer: null,
   };
   const agent = await start(async (context) => {
@@ -110,6 +112,38 @@ describe('a story', () => {
     const answer = await begin({ origin: demo.url });
     expect([answer.status, answer.headers.get('location')]).toEqual([303, STORY]);
     expect(started).toEqual([{ scenario: 'export-payroll' }]);
+  });
+
+  it('asks for as long as the reader chose, within what the story offers', async () => {
+    for (const [chosen, asked] of [
+      ['48', 48],
+      ['1', 6],
+      ['9999', 120],
+      ['x', 36],
+    ]) {
+      await fetch(`${demo.url}/stories/rotation`, {
+        method: 'POST',
+        redirect: 'manual',
+        headers: { origin: demo.url },
+        body: new URLSearchParams({ seconds: String(chosen) }),
+      });
+      expect(started.at(-1)).toEqual({ scenario: 'rotation', requested_expires_in: asked });
+    }
+  });
+
+  it('draws the tokens of a grant on one line, with what each of them is', async () => {
+    const now = Math.floor(Date.now() / 1000);
+    run.tokens.push({ jti: 'tok_over', iat: now - 20, exp: now - 8 });
+    run.tokens.push({ jti: 'tok_before', iat: now - 12, exp: now + 30 });
+    run.tokens.push({ jti: 'tok_current', iat: now - 4, exp: now + 38 });
+    const html = await page('/stories/rotation/run-1');
+    expect(html).toMatch(/tok_over: over, tok_before: ROTATED, tok_current: current/);
+    expect(html.match(/<rect /g)).toHaveLength(3);
+  });
+
+  it('links the traces of what was asked on the way', async () => {
+    run.before.push({ audience: 'api://operations.dev', scope: 'release.deploy', request_id: 'areq_before' });
+    expect(await page('/stories/release/run-1')).toContain('/requests/areq_before');
   });
 
   it('cannot be started by another site', async () => {

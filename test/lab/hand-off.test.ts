@@ -135,8 +135,8 @@ it('refuses an impostor: a token for another API, and a good token of an agent t
   });
   const refusals = run.steps.filter(({ name }) => name === 'refused').map(({ text }) => text);
   expect(refusals).toEqual([
-    'Called POST /compilations with a token for api://knowledge.prod; the API answered 401: the token is for another API.',
-    'Called POST /compilations with the token; the API answered 403: this agent is not one that may call.',
+    'Called POST /compilations of api://reporting-agent.prod with a token for api://knowledge.prod; the API answered 401: the token is for another API.',
+    'Called POST /compilations of api://reporting-agent.prod with the token; the API answered 403: this agent is not one that may call.',
   ]);
   expect(await usesOf(run.request_id)).toEqual([
     { agent: 'support-agent', outcome: 'refused', status: 403, reason: 'caller_not_allowed' },

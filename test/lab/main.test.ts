@@ -171,9 +171,10 @@ describe('what the lab writes', () => {
     expect(file.apis.find(({ audience }) => audience === 'api://reports.test')).toMatchObject({
       environment: 'test',
       url: 'http://127.0.0.1:9022/test',
-      scopes: ['reports.read', 'payroll.export'],
+      scopes: ['reports.read', 'figures.follow', 'payroll.export'],
       calls: [
         { scope: 'reports.read', method: 'GET', path: '/reports' },
+        { scope: 'figures.follow', method: 'GET', path: '/figures' },
         { scope: 'payroll.export', method: 'POST', path: '/payroll/exports' },
       ],
     });
