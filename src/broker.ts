@@ -88,13 +88,13 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
 
   const signingKeys = await openSigningKeys({
     database,
-    keyEncryptionKey: config.keyEncryptionKey,
+    keyEncryptionKeys: config.keyEncryptionKeys,
     maxAgeSeconds: config.keyMaxAgeDays * 24 * 3_600,
     needed: () => algorithmsOf(currentRegistry()),
     logger,
   });
   parts.defer(signingKeys.stop);
-  const consoleKey = await openConsoleKey(database, config.keyEncryptionKey);
+  const consoleKey = await openConsoleKey(database, config.keyEncryptionKeys);
 
   const metrics = createMetrics(() => countPending(database));
   const refusals = openRefusals(database, logger, {
@@ -155,7 +155,9 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
   const door = openDoor(config.url, ...(config.consoleListen === null ? [config.consoleUrl] : []));
   const app = openApplication(door);
   const nonces =
-    config.dpopNonceSeconds === null ? null : openNonces(config.keyEncryptionKey, config.dpopNonceSeconds);
+    config.dpopNonceSeconds === null
+      ? null
+      : openNonces(config.keyEncryptionKeys[0], config.dpopNonceSeconds);
   const decisionWaits = openDecisionWaits({ database, logger });
   const tokenRoute = openTokenRoute({
     issuer: config.url,

@@ -56,7 +56,8 @@ export type Config = {
   /** The pages' own listener, if they have one. */
   readonly consoleListen: Address | null;
   /** 32 bytes. */
-  readonly keyEncryptionKey: Buffer;
+  /** The first encrypts the signing keys; the one before it, where it is given, decrypts what is not encrypted anew yet. */
+  readonly keyEncryptionKeys: readonly [Buffer, ...Buffer[]];
   /** Age at which a signing key is replaced, days. */
   readonly keyMaxAgeDays: number;
   /** How long a nonce that proofs must carry is good, seconds; null: none is demanded. */
@@ -173,16 +174,25 @@ export const loadStorageSettings = (environment: Environment): StorageSettings =
   return finish(reader, readStorage(reader));
 };
 
-const readKeyEncryptionKey = ({ secret, required }: Reader): Buffer | undefined =>
-  required('COUNTERSIGN_KEY_ENCRYPTION_KEY', secret('COUNTERSIGN_KEY_ENCRYPTION_KEY'), {
+const PREVIOUS_KEY = 'COUNTERSIGN_KEY_ENCRYPTION_KEY_PREVIOUS';
+
+const readKeyEncryptionKeys = ({
+  secret,
+  parsed,
+  required,
+}: Reader): Config['keyEncryptionKeys'] | undefined => {
+  const current = required('COUNTERSIGN_KEY_ENCRYPTION_KEY', secret('COUNTERSIGN_KEY_ENCRYPTION_KEY'), {
     parse: parseKey,
     advice: `set ${KEY_BYTES} random bytes in base64 (openssl rand -base64 ${KEY_BYTES}), the same for every replica, and keep them`,
   });
+  const previous = parsed(PREVIOUS_KEY, secret(PREVIOUS_KEY), parseKey);
+  return current && [current, ...(previous === undefined ? [] : [previous])];
+};
 
 /** What encrypts the signing keys. Throws `ConfigInvalid`. */
-export const loadKeyEncryptionKey = (environment: Environment): Buffer => {
+export const loadKeyEncryptionKeys = (environment: Environment): Config['keyEncryptionKeys'] => {
   const reader = openReader(environment);
-  return finish(reader, readKeyEncryptionKey(reader));
+  return finish(reader, readKeyEncryptionKeys(reader));
 };
 
 /** Where the operations listener is. Throws `ConfigInvalid`. */
@@ -200,7 +210,7 @@ export const loadConfig = (environment: Environment): Config => {
       parse: parseBaseUrl,
       advice: 'set the public base URL, which is the issuer of every token',
     }) ?? '';
-  const keyEncryptionKey = readKeyEncryptionKey(reader);
+  const keyEncryptionKeys = readKeyEncryptionKeys(reader);
   const { tenants, entraCa } = readEntra(reader);
   return finish(reader, {
     url,
@@ -216,7 +226,7 @@ export const loadConfig = (environment: Environment): Config => {
     tenants,
     entraCa,
     ...readConsole(reader, url),
-    keyEncryptionKey: keyEncryptionKey ?? Buffer.alloc(0),
+    keyEncryptionKeys: keyEncryptionKeys ?? [Buffer.alloc(0)],
     keyMaxAgeDays:
       parsed('COUNTERSIGN_KEY_MAX_AGE_DAYS', read('COUNTERSIGN_KEY_MAX_AGE_DAYS'), parseKeyMaxAge) ??
       KEY_MAX_AGE_DAYS,

@@ -59,7 +59,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   'src/registry': ['src/audit', 'src/storage', 'src/policy'],
   'src/revocation': ['src/audit', 'src/storage'],
   'src/access': ['src/audit', 'src/storage', 'src/policy', 'src/registry', 'src/revocation', 'src/identity'],
-  'src/tokens': ['src/audit', 'src/storage', 'src/registry'],
+  'src/tokens': ['src/audit', 'src/storage', 'src/registry', 'src/revocation'],
   'src/limits': ['src/audit', 'src/http', 'src/identity', 'src/storage'],
   'src/operations': ['src/storage', 'src/http'],
   'src/proof': [],

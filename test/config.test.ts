@@ -34,7 +34,7 @@ describe('a configuration', () => {
       entraCa: null,
       consoleUrl: 'https://countersign.example',
       consoleListen: null,
-      keyEncryptionKey: Buffer.from(KEY, 'base64'),
+      keyEncryptionKeys: [Buffer.from(KEY, 'base64')],
       trustedProxies: [],
       keyMaxAgeDays: 30,
       dpopNonceSeconds: null,
@@ -106,7 +106,7 @@ describe('a configuration', () => {
       COUNTERSIGN_KEY_ENCRYPTION_KEY_FILE: await fileWith(`${KEY}\n`),
       COUNTERSIGN_DATABASE_FILE: await fileWith('postgres://from-a-file/countersign\n'),
     });
-    expect(config.keyEncryptionKey.toString('base64')).toBe(KEY);
+    expect(config.keyEncryptionKeys[0].toString('base64')).toBe(KEY);
     expect(config.storage).toMatchObject({ dsn: 'postgres://from-a-file/countersign' });
   });
 

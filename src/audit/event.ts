@@ -32,6 +32,8 @@ export type EventName =
   | 'registry.changed'
   | 'key.created'
   | 'key.erased'
+  | 'key.reencrypted'
+  | 'key.withdrawn'
   | 'console.signed_in'
   | 'console.sign_in_refused'
   | 'console.signed_out'

@@ -34,6 +34,8 @@ const TONES: Readonly<Record<EventName, Tone>> = {
   'registry.changed': 'plain',
   'key.created': 'plain',
   'key.erased': 'plain',
+  'key.reencrypted': 'plain',
+  'key.withdrawn': 'plain',
   'console.signed_in': 'plain',
   'console.sign_in_refused': 'bad',
   'console.signed_out': 'plain',

@@ -47,7 +47,7 @@ export const deliver = async (
     await parts.refusals.tell(`policy ${request.id}`, [told]);
     return refused('denied_by_policy', request.id, decision.publicReason);
   }
-  const next = nextDelivery(grant, found.now);
+  const next = nextDelivery({ ...grant, current: goodCurrent(parts, grant) }, found.now);
   if (next === 'none') return answerOver(parts, delivery);
   // What policy permits it can permit anew: better a fresh token than the last seconds of this one.
   if (next === 'last' && request.state === 'permitted' && exchange.key.kind !== 'broker')
@@ -69,6 +69,10 @@ const asGranted = (exchange: Exchange, { terms }: FoundRequest): Exchange => ({
     },
   },
 });
+
+/** The current credential, unless it is worth nothing by now: revoked, or signed by a key that was withdrawn. */
+const goodCurrent = ({ signingKeys }: ExchangeParts, { current }: FoundGrant): CurrentToken | null =>
+  current === null || current.state === 'REVOKED' || signingKeys.isGone(current.kid) ? null : current;
 
 /** A named request stays refused for good; one found by its digest until its grant would have been over. */
 const stillRefused = ({ exchange, found, grant }: Delivery): boolean =>
@@ -178,7 +182,9 @@ const mint = async (
   const predecessor = grant.current?.jti ?? null;
   const tokenSeconds = Math.min(grant.tokenSeconds, decision.tokenSeconds);
   const rotation: [AuditEvent['name'], JsonObject][] =
-    predecessor === null ? [] : [['token.rotated', { jti: predecessor, successor: jti }]];
+    predecessor === null || grant.current?.state === 'REVOKED'
+      ? []
+      : [['token.rotated', { jti: predecessor, successor: jti }]];
   const minted = await mintToken(parts.database, decidedOn(delivery.exchange), {
     grantId: grant.id,
     seenJti: predecessor,

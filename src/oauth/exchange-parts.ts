@@ -33,7 +33,7 @@ export type ExchangeParts = {
   readonly decisionWaits: DecisionWaits;
   /** Loads the revisions that are in force now; called when a read or a write found others. */
   readonly catchUp: () => Promise<void>;
-  readonly signingKeys: Pick<SigningKeys, 'active'>;
+  readonly signingKeys: Pick<SigningKeys, 'active' | 'isGone'>;
   readonly proveKey: ProveKey;
   readonly clock: Clock;
   /** Observes each decision's own time, seconds. */

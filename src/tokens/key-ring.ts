@@ -1,7 +1,7 @@
 /**
  * Which key does what at a moment. Only one time of a key is ever written, the one from which it signs, and it is told
  * ahead; everything else follows from it and the database's clock, so that replicas cannot disagree and there is no step
- * between two states in which one of them could die. Pure.
+ * between two states in which one of them could die. A key whose private half was erased is gone at once. Pure.
  */
 import type { SigningAlgorithm } from './signing-key.ts';
 
@@ -21,6 +21,8 @@ export type DatedKey = {
   readonly algorithm: SigningAlgorithm;
   /** Signs from then on, until the next of its algorithm does. */
   readonly activeFrom: Date;
+  /** Its private half is no more: it is over, or was withdrawn before its time. */
+  readonly erased: boolean;
 };
 
 export type PlacedKey<Key> = {
@@ -34,6 +36,7 @@ const byAge = (a: DatedKey, b: DatedKey): number =>
   a.activeFrom.getTime() - b.activeFrom.getTime() || (a.kid < b.kid ? -1 : 1);
 
 const stateOf = (key: DatedKey, activeUntil: Date | null, now: Date): KeyState => {
+  if (key.erased) return 'gone';
   if (key.activeFrom > now) return 'next';
   if (activeUntil === null || activeUntil > now) return 'active';
   return activeUntil.getTime() + PUBLISHED_AFTER_SECONDS * 1_000 > now.getTime() ? 'retiring' : 'gone';
@@ -43,7 +46,9 @@ const stateOf = (key: DatedKey, activeUntil: Date | null, now: Date): KeyState =
 export const placeKeys = <Key extends DatedKey>(keys: readonly Key[], now: Date): PlacedKey<Key>[] => {
   const ordered = keys.toSorted(byAge);
   return ordered.map((key, index) => {
-    const successor = ordered.slice(index + 1).find(({ algorithm }) => algorithm === key.algorithm);
+    const successor = ordered
+      .slice(index + 1)
+      .find(({ algorithm, erased }) => algorithm === key.algorithm && !erased);
     const activeUntil = successor?.activeFrom ?? null;
     return { key, state: stateOf(key, activeUntil, now), activeUntil };
   });
@@ -57,7 +62,7 @@ export const activeKey = <Key extends DatedKey>(
 ): Key | undefined => {
   let active: Key | undefined;
   for (const key of keys) {
-    if (key.algorithm !== algorithm || key.activeFrom > now) continue;
+    if (key.algorithm !== algorithm || key.activeFrom > now || key.erased) continue;
     if (active === undefined || byAge(active, key) < 0) active = key;
   }
   return active;

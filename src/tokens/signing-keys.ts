@@ -5,6 +5,7 @@
  */
 import type { Logger } from 'pino';
 import type { Database } from '../storage/database.ts';
+import type { KeyEncryptionKeys } from './key-encryption.ts';
 import { activeKey, type DatedKey, PUBLISHED_BEFORE_SECONDS, placeKeys } from './key-ring.ts';
 import { type PublicJwk, readSigningKey, type SigningAlgorithm, type SigningKey } from './signing-key.ts';
 import {
@@ -15,6 +16,7 @@ import {
   findTokenKeys,
   type StoredKey,
 } from './stored-keys.ts';
+import { revokeSignedBy } from './withdraw-key.ts';
 
 /** Shorter than the moment that `keys rotate --now` leaves before a key signs. */
 const LOOK_INTERVAL_MS = 1_000;
@@ -31,6 +33,8 @@ export type SigningKeys = {
   readonly active: (algorithm: SigningAlgorithm) => SigningKey;
   /** The key of a token that is rendered again. Throws `KeyUnavailable` once it is gone. */
   readonly named: (kid: string) => SigningKey;
+  /** Whether the key is known to sign no more and to be published no more: what it signed is worth nothing. */
+  readonly isGone: (kid: string) => boolean;
   /** The JWKS; the same array as long as nothing changes. */
   readonly published: () => readonly PublicJwk[];
   /** Looks now. */
@@ -39,11 +43,16 @@ export type SigningKeys = {
 };
 
 type Held = DatedKey & { readonly signing: SigningKey };
-type View = { readonly held: readonly Held[]; readonly now: Date; readonly at: number };
+type View = {
+  readonly held: readonly Held[];
+  readonly gone: ReadonlySet<string>;
+  readonly now: Date;
+  readonly at: number;
+};
 
 export type SigningKeysOptions = {
   readonly database: Database;
-  readonly keyEncryptionKey: Buffer;
+  readonly keyEncryptionKeys: KeyEncryptionKeys;
   /** Age at which a key is replaced, seconds. */
   readonly maxAgeSeconds: number;
   /** Algorithms that APIs ask for now; a key of each that is missing is made at the next look. ES256 is always there. */
@@ -59,35 +68,43 @@ const NOTES = {
 /** Opens the keys; the first look, and with it the first key, is done when this resolves. */
 export const openSigningKeys = async ({
   database,
-  keyEncryptionKey,
+  keyEncryptionKeys,
   maxAgeSeconds,
   needed,
   logger,
 }: SigningKeysOptions): Promise<SigningKeys> => {
-  let view: View = { held: [], now: new Date(0), at: 0 };
+  let view: View = { held: [], gone: new Set(), now: new Date(0), at: 0 };
   let published: readonly PublicJwk[] = [];
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
   const read = new Map<string, SigningKey>();
+  /** Keys this replica signed with until now: what it signed after a withdrawal was told is still to be revoked. */
+  const letGo = new Set<string>();
 
   const keyOf = ({ kid, privateKeyEncrypted: encrypted }: StoredKey): SigningKey | undefined => {
     if (!read.has(kid) && encrypted !== null)
-      read.set(kid, readSigningKey(kid, decryptStored(keyEncryptionKey, { kid, encrypted }, 'token')));
+      read.set(kid, readSigningKey(kid, decryptStored(keyEncryptionKeys, { kid, encrypted }, 'token')));
     return read.get(kid);
   };
   const take = (stored: readonly StoredKey[], now: Date): void => {
-    const held = placeKeys(stored, now).flatMap(({ key, state }) => {
+    const placed = placeKeys(stored, now);
+    const held = placed.flatMap(({ key, state }) => {
       const signing = state === 'gone' ? undefined : keyOf(key);
       return signing === undefined ? [] : [{ ...key, signing }];
     });
-    for (const kid of read.keys()) if (!held.some((key) => key.kid === kid)) read.delete(kid);
+    for (const kid of read.keys()) {
+      if (held.some((key) => key.kid === kid)) continue;
+      read.delete(kid);
+      letGo.add(kid);
+    }
     const kids = (keys: readonly { readonly kid: string }[]): string => keys.map(({ kid }) => kid).join(' ');
     if (kids(held) !== kids(published)) published = held.map(({ signing }) => signing.publicJwk);
-    view = { held, now, at: performance.now() };
+    const gone = new Set(placed.flatMap(({ key, state }) => (state === 'gone' ? [key.kid] : [])));
+    view = { held, gone, now, at: performance.now() };
   };
   /** What is to be made for an algorithm: nothing as long as its newest key is young enough. */
   const missing = (stored: readonly StoredKey[], algorithm: SigningAlgorithm, now: Date) => {
-    const newest = stored.findLast((key) => key.algorithm === algorithm);
+    const newest = stored.findLast((key) => key.algorithm === algorithm && !key.erased);
     if (newest === undefined) return { algorithm, takeover: 'at once', ...NOTES.first } as const;
     const age = (now.getTime() - newest.activeFrom.getTime()) / 1_000;
     return age < maxAgeSeconds - PUBLISHED_BEFORE_SECONDS
@@ -100,7 +117,7 @@ export const openSigningKeys = async ({
       for (const algorithm of algorithms) {
         const making = missing(keys, algorithm, now);
         if (making === null) continue;
-        const { kid, activeFrom } = await createTokenKey(trx, keyEncryptionKey, making);
+        const { kid, activeFrom } = await createTokenKey(trx, keyEncryptionKeys, making);
         logger.info({ kid, algorithm, active_from: activeFrom }, 'a signing key was made');
       }
     });
@@ -113,6 +130,10 @@ export const openSigningKeys = async ({
       found = await findTokenKeys(database.db);
     }
     take(found.keys, found.now);
+    for (const kid of letGo) {
+      await database.db.transaction().execute((trx) => revokeSignedBy(trx, kid));
+      letGo.delete(kid);
+    }
     const over = placeKeys(found.keys, found.now).some(
       ({ key, state }) => state === 'gone' && key.privateKeyEncrypted !== null,
     );
@@ -141,6 +162,7 @@ export const openSigningKeys = async ({
       if (key === undefined) throw new KeyUnavailable('the key of this token is not at hand');
       return key;
     },
+    isGone: (kid) => view.gone.has(kid),
     published: () => published,
     look,
     stop: async () => {

@@ -4,7 +4,7 @@ import { type Kysely, sql } from 'kysely';
 import { appendEvents } from '../audit/append.ts';
 import type { Database } from '../storage/database.ts';
 import type { Tables } from '../storage/tables.ts';
-import { decryptKey, encryptKey } from './key-encryption.ts';
+import { decryptKey, encryptKey, type KeyEncryptionKeys } from './key-encryption.ts';
 import { type DatedKey, PUBLISHED_AFTER_SECONDS, PUBLISHED_BEFORE_SECONDS } from './key-ring.ts';
 import { makeSigningKey, type SigningAlgorithm } from './signing-key.ts';
 
@@ -38,25 +38,28 @@ export const findTokenKeys = async (
 ): Promise<{ readonly keys: readonly StoredKey[]; readonly now: Date }> => {
   const { rows } = await sql<StoredKey & { readonly now: Date }>`
     select k.kid, k.algorithm, k.active_from as "activeFrom", k.created_at as "createdAt",
-      k.private_key_encrypted as "privateKeyEncrypted", clock.now
+      k.private_key_encrypted as "privateKeyEncrypted", k.private_key_encrypted is null as erased, clock.now
     from (select now() as now) as clock left join signing_keys k on k.purpose = 'token'
     order by k.active_from, k.kid`.execute(db);
   return { keys: rows.filter(({ kid }) => kid !== null), now: rows[0]?.now ?? new Date() };
 };
 
-const contextOf = (purpose: 'token' | 'console', kid: string): string => `${purpose}:${kid}`;
+export type KeyPurpose = 'token' | 'console';
+
+/** What binds an encrypted private half to its row. */
+export const contextOf = (purpose: KeyPurpose, kid: string): string => `${purpose}:${kid}`;
 
 /** The private half. Throws with what to do if it was encrypted with another key. */
 export const decryptStored = (
-  keyEncryptionKey: Buffer,
+  keyEncryptionKeys: KeyEncryptionKeys,
   { kid, encrypted }: { readonly kid: string; readonly encrypted: Buffer },
-  purpose: 'token' | 'console',
+  purpose: KeyPurpose,
 ): Buffer => {
   try {
-    return decryptKey(keyEncryptionKey, encrypted, contextOf(purpose, kid));
+    return decryptKey(keyEncryptionKeys, encrypted, contextOf(purpose, kid));
   } catch (cause) {
     throw new Error(
-      'the signing keys in the database were encrypted with another key: set COUNTERSIGN_KEY_ENCRYPTION_KEY to the one this database was first started with',
+      'the signing keys in the database were encrypted with another key: set COUNTERSIGN_KEY_ENCRYPTION_KEY to the one this database works with, or COUNTERSIGN_KEY_ENCRYPTION_KEY_PREVIOUS if it is to be replaced',
       { cause },
     );
   }
@@ -74,12 +77,12 @@ const DELAY_SECONDS: Readonly<Record<Takeover, number>> = {
 /** Makes a key within `changeKeys`; it signs from the time that is answered. */
 export const createTokenKey = async (
   trx: Kysely<Tables>,
-  keyEncryptionKey: Buffer,
+  keyEncryptionKeys: KeyEncryptionKeys,
   making: KeyNote & { readonly algorithm: SigningAlgorithm; readonly takeover: Takeover },
 ): Promise<DatedKey> => {
   const { algorithm, takeover, reason, appliedBy } = making;
   const { kid, der } = await makeSigningKey(algorithm);
-  const encrypted = encryptKey(keyEncryptionKey, der, contextOf('token', kid));
+  const encrypted = encryptKey(keyEncryptionKeys, der, contextOf('token', kid));
   const { rows } = await sql<{ activeFrom: Date }>`
     insert into signing_keys (kid, purpose, algorithm, private_key_encrypted, active_from)
     values (${kid}, 'token', ${algorithm}, ${encrypted}, now() + make_interval(secs => ${DELAY_SECONDS[takeover]}))
@@ -98,7 +101,7 @@ export const createTokenKey = async (
       },
     },
   ]);
-  return { kid, algorithm, activeFrom };
+  return { kid, algorithm, activeFrom, erased: false };
 };
 
 /** Erases the private halves of keys whose last token is over. Returns their names. */
@@ -109,6 +112,7 @@ export const erasePrivateKeys = (database: Database): Promise<readonly string[]>
       where k.purpose = 'token' and k.private_key_encrypted is not null and exists (
         select from signing_keys successor
         where successor.purpose = 'token' and successor.algorithm = k.algorithm
+          and successor.private_key_encrypted is not null
           and (successor.active_from, successor.kid) > (k.active_from, k.kid)
           and successor.active_from <= now() - make_interval(secs => ${PUBLISHED_AFTER_SECONDS}))
       returning k.kid`.execute(trx);
@@ -121,7 +125,7 @@ export const erasePrivateKeys = (database: Database): Promise<readonly string[]>
   });
 
 /** The console's secret of 32 bytes, made at the first call. */
-export const openConsoleKey = (database: Database, keyEncryptionKey: Buffer): Promise<Buffer> =>
+export const openConsoleKey = (database: Database, keyEncryptionKeys: KeyEncryptionKeys): Promise<Buffer> =>
   changeKeys(database, async (trx) => {
     const found = await trx
       .selectFrom('signing_keys')
@@ -131,7 +135,7 @@ export const openConsoleKey = (database: Database, keyEncryptionKey: Buffer): Pr
       .executeTakeFirst();
     if (found?.private_key_encrypted)
       return decryptStored(
-        keyEncryptionKey,
+        keyEncryptionKeys,
         { kid: found.kid, encrypted: found.private_key_encrypted },
         'console',
       );
@@ -143,7 +147,7 @@ export const openConsoleKey = (database: Database, keyEncryptionKey: Buffer): Pr
         kid,
         purpose: 'console',
         algorithm: 'HS256',
-        private_key_encrypted: encryptKey(keyEncryptionKey, secret, contextOf('console', kid)),
+        private_key_encrypted: encryptKey(keyEncryptionKeys, secret, contextOf('console', kid)),
       })
       .execute();
     await appendEvents(trx, [{ name: 'key.created', data: { kid, purpose: 'console', algorithm: 'HS256' } }]);

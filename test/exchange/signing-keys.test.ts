@@ -151,7 +151,7 @@ describe('the command', () => {
     ['without a reason', ['rotate']],
     ['with an algorithm that signs no tokens', ['rotate', '--reason', 'why', '--alg', 'HS256']],
   ])('is refused %s, and says how it is used', async (_, args) => {
-    await expect(run(...args)).rejects.toThrow(/say list or rotate|--reason is missing|--alg must be/);
+    await expect(run(...args)).rejects.toThrow(/say list, rotate|--reason is missing|--alg must be/);
   });
 
   it('refuses to make a key with another encryption key than the one in use', async () => {

@@ -153,7 +153,10 @@ export const startRealWorld = async (agents: number): Promise<RealWorld> => {
       pace: openCoordination({ redis: null }).pace,
       decisionWaits: { hasRoom: () => false, hold: () => null, stop: async () => undefined },
       catchUp: async () => undefined,
-      signingKeys: { active: () => ({ kid: 'kid' }) as ReturnType<ExchangeParts['signingKeys']['active']> },
+      signingKeys: {
+        active: () => ({ kid: 'kid' }) as ReturnType<ExchangeParts['signingKeys']['active']>,
+        isGone: () => false,
+      },
       proveKey: () => ({ value: null }),
       clock: systemClock,
       observeDecision: () => undefined,

@@ -6,6 +6,7 @@ const key = (kid: string, seconds: number, algorithm: DatedKey['algorithm'] = 'E
   kid,
   algorithm,
   activeFrom: at(seconds),
+  erased: false,
 });
 
 const first = key('first', 0);

@@ -35,7 +35,7 @@ afterEach(async () => {
 const open = async (key = keyEncryptionKey): Promise<SigningKeys> => {
   const keys = await openSigningKeys({
     database,
-    keyEncryptionKey: key,
+    keyEncryptionKeys: [key],
     maxAgeSeconds: 30 * DAY_SECONDS,
     needed: () => needed,
     logger,
@@ -144,8 +144,8 @@ describe('the keys of a broker', () => {
 
   it('keep the console secret apart, the same for every replica', async () => {
     const [one, other] = await Promise.all([
-      openConsoleKey(database, keyEncryptionKey),
-      openConsoleKey(database, keyEncryptionKey),
+      openConsoleKey(database, [keyEncryptionKey]),
+      openConsoleKey(database, [keyEncryptionKey]),
     ]);
     expect(one).toHaveLength(32);
     expect(other.equals(one)).toBe(true);
