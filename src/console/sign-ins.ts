@@ -11,6 +11,13 @@ import { sha256 } from './sessions.ts';
 /** Long enough for a password and a second factor. */
 export const SIGN_IN_SECONDS = 600;
 
+/**
+ * Under way at a time, of everybody: far more than people begin within ten minutes. Strangers begin them too, only so
+ * many an address, but from many addresses; beyond this the oldest are forgotten, so that whoever signs in meanwhile
+ * and takes a minute is stopped only by a flood that begins as many in a minute.
+ */
+export const SIGN_INS_MAX = 5_000;
+
 /** Records a sign-in of this browser. Returns the `state` that Entra brings back. */
 export const beginSignIn = async (
   database: Database,
@@ -19,7 +26,8 @@ export const beginSignIn = async (
   const state = newSecret();
   const secrets = newSignInSecrets();
   await sql`
-    with over as (delete from sign_ins where expires_at <= now())
+    with over as (delete from sign_ins where expires_at <= greatest(now(),
+      (select expires_at from sign_ins order by expires_at desc offset ${SIGN_INS_MAX - 1} limit 1)))
     insert into sign_ins (state_hash, browser_hash, secrets, return_to, expires_at)
     values (${sha256(state)}, ${sha256(signIn.browser)}, ${JSON.stringify(secrets)}, ${signIn.returnTo},
       now() + make_interval(secs => ${SIGN_IN_SECONDS}))`.execute(database.db);
