@@ -23,7 +23,12 @@ export type DecisionModel =
       /** Why the last attempt did not count. */
       readonly problem: string | null;
     }
-  | { readonly kind: 'sign_in_again'; readonly href: string; readonly reason: string }
+  | {
+      readonly kind: 'sign_in_again';
+      readonly why: string;
+      readonly href: string;
+      readonly reason: string;
+    }
   | { readonly kind: 'closed'; readonly title: string; readonly why: string; readonly reason: string };
 
 const Kept = ({ reason }: { reason: string }): JSX.Element | null =>
@@ -88,7 +93,7 @@ export const DecisionPanel = ({ model }: { model: DecisionModel }): JSX.Element 
     )}
     {model.kind === 'sign_in_again' && (
       <>
-        <p>Deciding takes a sign-in of the last hour, and yours is older.</p>
+        <p>{model.why}</p>
         <p>
           <a class="button" href={model.href}>
             Sign in again

@@ -4,6 +4,7 @@
  * it is shown here, so that nobody can use this endpoint to send a browser elsewhere.
  */
 import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
+import { z } from 'zod';
 import { describeFailure, EntraFailure } from './failure.ts';
 import type { SignIn, SignIns } from './sign-ins.ts';
 import type { Tenant } from './tenant.ts';
@@ -23,6 +24,8 @@ export type AuthorizationRequest = {
   readonly codeChallenge: string | undefined;
   readonly prompt: string | undefined;
   readonly maxAgeSeconds: number | undefined;
+  /** `acrs` of the claims that are asked for; undefined for none. */
+  readonly context: string | undefined;
   readonly loginHint: string;
   readonly wantsClientInfo: boolean;
 };
@@ -32,6 +35,19 @@ export type AuthorizationResponse = {
   readonly redirectUri: string;
   readonly responseMode: 'query' | 'form_post';
   readonly fields: ReadonlyMap<string, string>;
+};
+
+const claimsRequest = z.object({
+  id_token: z.object({ acrs: z.object({ value: z.string().regex(/^c[1-9][0-9]?$/) }) }),
+});
+
+/** The authentication context that the claims parameter (OpenID Connect Core section 5.5) asks for. */
+const contextOf = (claims: string | null): string | undefined => {
+  try {
+    return claimsRequest.safeParse(JSON.parse(claims ?? '')).data?.id_token.acrs.value;
+  } catch {
+    return undefined;
+  }
 };
 
 /** Reads who asks and where the answer may go. @throws EntraFailure when that is not registered: show it, send nothing */
@@ -61,6 +77,7 @@ export const readAuthorizationRequest = (tenant: Tenant, query: URLSearchParams)
     scope: query.get('scope') ?? '',
     codeChallenge: query.get('code_challenge') ?? undefined,
     prompt: query.get('prompt') ?? undefined,
+    context: contextOf(query.get('claims')),
     maxAgeSeconds: MAX_AGE.test(maxAge) ? Number(maxAge) : undefined,
     loginHint: query.get('login_hint') ?? '',
     wantsClientInfo: query.get('client_info') === '1',
@@ -114,6 +131,7 @@ export const reusableSignIn = (
   const ageSeconds = (now.getTime() - known.authTime.getTime()) / 1000;
   // At 0 a person must sign in again, however quick they were (OpenID Connect Core section 3.1.2.1).
   if (request.maxAgeSeconds !== undefined && ageSeconds >= request.maxAgeSeconds) return undefined;
+  if (request.context !== undefined && !known.contexts.includes(request.context)) return undefined;
   if (request.loginHint !== '' && request.loginHint.toLowerCase() !== known.person.username) return undefined;
   return known;
 };
@@ -121,12 +139,18 @@ export const reusableSignIn = (
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 
 /** Checks a typed user name and password; undefined when they are nobody's. */
-export const checkPassword = (tenant: Tenant, form: URLSearchParams, now: Date): SignIn | undefined => {
+export const checkPassword = (
+  tenant: Tenant,
+  request: AuthorizationRequest,
+  { form, now }: { readonly form: URLSearchParams; readonly now: Date },
+): SignIn | undefined => {
   const username = (form.get('username') ?? '').trim().toLowerCase();
   const person = tenant.world.people.find((candidate) => candidate.username === username);
   if (person === undefined) return undefined;
   const matches = timingSafeEqual(digest(form.get('password') ?? ''), digest(person.password));
-  return matches ? { person, authTime: now } : undefined;
+  return matches
+    ? { person, authTime: now, contexts: request.context === undefined ? [] : [request.context] }
+    : undefined;
 };
 
 const respond = (
@@ -148,10 +172,10 @@ export const grantCode = (
   request: AuthorizationRequest,
   signIn: SignIn & { readonly now: Date },
 ): AuthorizationResponse => {
-  const { person, authTime, now } = signIn;
+  const { person, authTime, contexts, now } = signIn;
   const { clientId, redirectUri, scope, nonce, codeChallenge } = request;
   const code = lab.signIns.issueCode(
-    { person, authTime, clientId, redirectUri, scope, nonce, codeChallenge },
+    { person, authTime, contexts, clientId, redirectUri, scope, nonce, codeChallenge },
     now,
   );
   const clientInfo = JSON.stringify({ uid: person.objectId, utid: lab.tenant.id });

@@ -6,7 +6,12 @@ import { randomBytes } from 'node:crypto';
 import type { WorldPerson } from '../world.ts';
 
 /** A person who typed their password, and when. */
-export type SignIn = { readonly person: WorldPerson; readonly authTime: Date };
+export type SignIn = {
+  readonly person: WorldPerson;
+  readonly authTime: Date;
+  /** Authentication contexts that the sign-in satisfied: typing the password is all that this stand-in knows. */
+  readonly contexts: readonly string[];
+};
 
 /** What an authorization code stands for. */
 export type CodeGrant = SignIn & {

@@ -102,7 +102,7 @@ const authorize = async (ctx: RouterContext, parts: EntraParts): Promise<void> =
     const session = ctx.cookies.get(SESSION_COOKIE);
     const typed = ctx.method === 'POST' ? await readForm(ctx.req) : undefined;
     const signIn = typed
-      ? checkPassword(parts.tenant, typed, now)
+      ? checkPassword(parts.tenant, request, { form: typed, now })
       : reusableSignIn(request, parts.signIns.recall(session), now);
     if (signIn !== undefined) {
       if (typed) {

@@ -101,6 +101,7 @@ export const issueSignIn = (
     readonly person: WorldPerson;
     readonly application: Application;
     readonly authTime: Date;
+    readonly contexts: readonly string[];
     readonly nonce: string | undefined;
     readonly scope: string;
   },
@@ -116,6 +117,7 @@ export const issueSignIn = (
     ...identity,
     ...internalClaims(),
     auth_time: Math.floor(signIn.authTime.getTime() / 1000),
+    ...(signIn.contexts.length > 0 && { acrs: signIn.contexts }),
     ...(nonce === undefined ? {} : { nonce }),
     preferred_username: person.username,
     ...rolesClaim(person.roles),

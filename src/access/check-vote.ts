@@ -3,15 +3,15 @@
  * now: both must hold. Pure: everything is judged on the request's row as it is locked.
  */
 import type { Decision } from '../policy/decision.ts';
-import { SIGN_IN_MAX_AGE_SECONDS } from '../policy/rules.ts';
 import type { VoteReason } from '../reasons/vote.ts';
 import { isSamePrincipal, type Principal } from '../registry/registry.ts';
 import { isWithin, type MayShorten, type Narrowing, narrowedTerms } from './narrowing.ts';
 import { conditionsOf, eligibleGroups } from './quorum.ts';
 import { type Terms, termsDigest } from './request-digest.ts';
+import { isSignInTooOld, missingStepUp, type SignedIn } from './step-up.ts';
 
 /** A signed-in person: who, with which Entra app roles, and since when. */
-export type Approver = Principal & { readonly roles: readonly string[]; readonly signedInAt: Date };
+export type Approver = Principal & SignedIn & { readonly roles: readonly string[] };
 
 /** What policy says of a request now, as far as a vote depends on it. */
 export type DecisionNow = Pick<Decision, 'decision' | 'approval' | 'bundleRevision'>;
@@ -52,6 +52,7 @@ export type VoteRefusal = Extract<
   | 'owner'
   | 'not_a_person'
   | 'sign_in_too_old'
+  | 'step_up_missing'
 >;
 
 /** The row of a request as a vote found it, locked. */
@@ -97,8 +98,7 @@ export const checkVote = (
   const groups = groupsOf(request, vote);
   if (groups.length === 0) return 'not_eligible';
   if (owners.some((owner) => accounts.some((account) => isSamePrincipal(owner, account)))) return 'owner';
-  const signInAge = (request.now.getTime() - approver.signedInAt.getTime()) / 1000;
-  if (!(signInAge <= SIGN_IN_MAX_AGE_SECONDS)) return 'sign_in_too_old';
+  if (isSignInTooOld(approver, request.now)) return 'sign_in_too_old';
   if (request.state !== 'pending' || request.expired) return 'already_decided';
   if (counted.some((other) => accounts.some((account) => isSamePrincipal(other, account))))
     return 'already_voted';
@@ -111,5 +111,7 @@ export const checkVote = (
   if (approval !== null && !groups.some((group) => approval.groups.includes(group)))
     return 'not_eligible_now';
   if (vote.verdict === 'approve' && decisionNow.decision === 'deny') return 'policy_denies';
+  const demands = [conditionsOf(request.terms), ...(approval === null ? [] : [approval])];
+  if (missingStepUp(approver, demands, request.now) !== null) return 'step_up_missing';
   return undefined;
 };

@@ -33,6 +33,10 @@ export type Entra = {
     readonly secrets: SignInSecrets;
     /** Ask for the password again, even if Entra still knows the browser. */
     readonly again: boolean;
+    /** Ask for a proof of who the person is that is at most so old, seconds; null: any. */
+    readonly maxAgeSeconds: number | null;
+    /** Ask for this authentication context (`c1` to `c99`); null: for none. */
+    readonly context: string | null;
   }) => Promise<string>;
   /** The person that an authorization code stands for. Throws `EntraUnavailable`. */
   readonly redeem: (
@@ -57,6 +61,10 @@ const METADATA_REUSE_MS = 1_000;
 
 /** OpenID Connect scopes alone: the console calls nothing on a person's behalf. */
 const SCOPES = ['openid', 'profile'];
+
+/** OpenID Connect Core section 5.5: Entra answers with the context in `acrs`, or does not sign the person in. */
+const claimsRequest = (context: string): string =>
+  JSON.stringify({ id_token: { acrs: { essential: true, value: context } } });
 
 /** Opens the way to Entra; `consoleUrl` is the base of the redirect address. No request is made yet. */
 export const openEntra = (config: SignInConfig, consoleUrl: string): Entra => {
@@ -83,7 +91,7 @@ export const openEntra = (config: SignInConfig, consoleUrl: string): Entra => {
   };
 
   return {
-    begin: async ({ state, secrets, again }) => {
+    begin: async ({ state, secrets, again, maxAgeSeconds, context }) => {
       try {
         return await beginningClient().getAuthCodeUrl({
           scopes: SCOPES,
@@ -93,6 +101,8 @@ export const openEntra = (config: SignInConfig, consoleUrl: string): Entra => {
           codeChallenge: createHash('sha256').update(secrets.verifier).digest('base64url'),
           codeChallengeMethod: 'S256',
           ...(again && { prompt: 'login' }),
+          ...(maxAgeSeconds !== null && { extraQueryParameters: { max_age: String(maxAgeSeconds) } }),
+          ...(context !== null && { claims: claimsRequest(context) }),
         });
       } catch (cause) {
         throw new EntraUnavailable('the metadata of Entra cannot be had', { cause });

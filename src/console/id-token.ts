@@ -29,6 +29,8 @@ const claims = z.object({
   exp: z.number(),
   name: z.string().trim().min(1).max(NAME_MAX_LENGTH).optional(),
   preferred_username: z.string().trim().min(1).max(NAME_MAX_LENGTH).optional(),
+  auth_time: z.int().min(0).optional(),
+  acrs: z.union([z.string(), z.array(z.string())]).optional(),
   idtyp: z.string().optional(),
   xms_act_fct: z.unknown().optional(),
   xms_sub_fct: z.unknown().optional(),
@@ -56,6 +58,12 @@ const isPerson = ({ idtyp, xms_act_fct, xms_sub_fct }: z.output<typeof claims>):
   return (idtyp === undefined || idtyp === 'user') && !isAgent;
 };
 
+/** A clock ahead of ours by more than this says nothing of how long ago something was, seconds. */
+const CLOCK_TOLERANCE_SECONDS = 300;
+
+const authenticatedAt = ({ auth_time: time }: z.output<typeof claims>, now: Date): Date | null =>
+  time === undefined || time > now.getTime() / 1000 + CLOCK_TOLERANCE_SECONDS ? null : new Date(time * 1000);
+
 /** The person that the claims name, or why they name nobody. */
 export const checkIdToken = (
   token: unknown,
@@ -77,6 +85,8 @@ export const checkIdToken = (
       name: data.name ?? username,
       username,
       roles: [...new Set(data.roles)].sort(),
+      authenticatedAt: authenticatedAt(data, expected.now),
+      authenticationContexts: [data.acrs ?? []].flat(),
     },
   };
 };

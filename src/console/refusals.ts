@@ -1,7 +1,13 @@
 /** What the console refuses, each in its own words: what happened, and what to do now. */
+
 import type { ErrorModel } from '../../views/message-page.tsx';
+import type { StepUp } from '../access/step-up.ts';
 
 type Refusal = Omit<ErrorModel, 'kept'>;
+
+/** Where a sign-in begins that is as fresh or as strong as a rule asks for. A link: our pages let no form lead away. */
+export const stepUpHref = (returnTo: string, { maxAgeSeconds, context }: StepUp): string =>
+  `${signInHref(returnTo, true)}${maxAgeSeconds === null ? '' : `&max_age=${maxAgeSeconds}`}${context === null ? '' : `&context=${context}`}`;
 
 /** Where signing in begins; `again`: with the password, whatever Entra remembers. */
 export const signInHref = (returnTo: string, again = false): string =>

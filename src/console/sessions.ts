@@ -5,17 +5,19 @@
  */
 import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
+import type { SignedIn } from '../access/step-up.ts';
 import { appendEvents } from '../audit/append.ts';
 import type { Principal } from '../registry/registry.ts';
 import type { Database } from '../storage/database.ts';
 import { newSecret } from './cookies.ts';
 
 /** A signed-in person, with the Entra app roles of that sign-in. */
-export type Person = Principal & {
-  readonly name: string;
-  readonly username: string;
-  readonly roles: readonly string[];
-};
+export type Person = Principal &
+  Omit<SignedIn, 'signedInAt'> & {
+    readonly name: string;
+    readonly username: string;
+    readonly roles: readonly string[];
+  };
 
 /** A live session of a browser. */
 export type Session = Person & {
@@ -45,9 +47,11 @@ export const openSession = async (
     await sql`delete from console_sessions where id_hash = ${at.replaces === null ? null : sha256(at.replaces)}
       or expires_at <= now()`.execute(trx);
     await sql`
-      insert into console_sessions (id_hash, tenant_id, object_id, name, username, roles, expires_at)
+      insert into console_sessions (id_hash, tenant_id, object_id, name, username, roles, authenticated_at,
+        authentication_contexts, expires_at)
       values (${sha256(id)}, ${person.tenant}, ${person.object}, ${person.name}, ${person.username},
-        ${person.roles}::text[], now() + make_interval(secs => ${SESSION_MAX_SECONDS}))`.execute(trx);
+        ${person.roles}::text[], ${person.authenticatedAt}, ${person.authenticationContexts}::text[],
+        now() + make_interval(secs => ${SESSION_MAX_SECONDS}))`.execute(trx);
     await sql`
       insert into people (tenant_id, object_id, name, username)
       values (${person.tenant}, ${person.object}, ${person.name}, ${person.username})
@@ -57,7 +61,12 @@ export const openSession = async (
       {
         name: 'console.signed_in',
         traceId: at.traceId,
-        data: { person: { tenant: person.tenant, object: person.object }, roles: person.roles },
+        data: {
+          person: { tenant: person.tenant, object: person.object },
+          roles: person.roles,
+          authenticated_at: person.authenticatedAt?.toISOString() ?? null,
+          authentication_contexts: person.authenticationContexts,
+        },
       },
     ]);
   });
@@ -75,6 +84,7 @@ export const findSession = async (
   const hash = sha256(id);
   const { rows } = await sql<SessionRow>`
     select tenant_id as tenant, object_id as object, name, username, roles, signed_in_at as "signedInAt",
+      authenticated_at as "authenticatedAt", authentication_contexts as "authenticationContexts",
       seen_at < now() - make_interval(secs => ${SEEN_EVERY_SECONDS}) as stale
     from console_sessions
     where id_hash = ${hash} and expires_at > now()

@@ -42,7 +42,18 @@ const begin = async (parts: ConsoleParts, context: ConsoleContext): Promise<void
     browser: browserOf(parts, context),
     returnTo: returnAddress(returnTo),
   });
-  redirect(context, await entra.begin({ state, secrets, again: queryValue(context, 'again') === '1' }));
+  const maxAge = queryValue(context, 'max_age') ?? '';
+  const wanted = queryValue(context, 'context') ?? '';
+  redirect(
+    context,
+    await entra.begin({
+      state,
+      secrets,
+      again: queryValue(context, 'again') === '1',
+      maxAgeSeconds: /^\d{1,4}$/.test(maxAge) ? Number(maxAge) : null,
+      context: /^c[1-9][0-9]?$/.test(wanted) ? wanted : null,
+    }),
+  );
 };
 
 /** Tells why a sign-in was refused; equal ones within a minute are counted in one event. */

@@ -45,6 +45,8 @@ const termsChanged = async (parts: ConsoleParts, fresh: ApprovalRequest, ballot:
 };
 
 const NOTICES = {
+  sign_in_too_old: 'Your vote did not count: your sign-in is older than an hour.',
+  step_up_missing: 'Your vote did not count: the rule asks for a more recent or a stronger sign-in.',
   already_decided: 'Your vote did not count: the request is already decided. Nothing was changed by it.',
   already_voted: 'You have already voted on this request. Nothing was changed by the second vote.',
   not_eligible_now:
@@ -75,10 +77,11 @@ const answerOutcome = async (
     case 'not_a_person':
       return answerRefusal(parts, context, selfApproval);
     case 'sign_in_too_old':
+    case 'step_up_missing':
       return showApproval(parts, context, {
         request: fresh,
         narrow: ballot.narrow,
-        mishap: { status: 403, notice: 'Your vote did not count: your sign-in is older than an hour.' },
+        mishap: { status: 403, notice: NOTICES[outcome.refused] },
       });
     case 'already_decided':
     case 'already_voted':

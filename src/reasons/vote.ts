@@ -52,6 +52,12 @@ export const VOTE_REASONS = {
     advice: 'The person signs in again, then votes.',
     client: { status: 403, error: 'notice on the page' },
   },
+  step_up_missing: {
+    meaning: 'The rule asks for a more recent or a stronger sign-in than the person’s.',
+    advice:
+      'The person signs in by the link on the page. Where that does not help, Entra does not send auth_time or acrs.',
+    client: { status: 403, error: 'notice on the page' },
+  },
   already_decided: {
     meaning: 'The request was decided, or had expired, before this vote came.',
     advice: 'Nothing: somebody else was faster.',

@@ -6,12 +6,12 @@ import { pino } from 'pino';
 import { openRefusals } from '../../src/audit/refusals.ts';
 import { createConsole } from '../../src/console/console.tsx';
 import type { ConsoleOptions } from '../../src/console/console-parts.ts';
+import type { Person } from '../../src/console/sessions.ts';
 import { openFrontDoor, throughFrontDoor } from '../../src/http/front-door.ts';
 import { listen } from '../../src/http/server.ts';
 import { openRateLimits } from '../../src/limits/rate-limits.ts';
 import { LIMIT_NAMES, type LimitSettings } from '../../src/limits/settings.ts';
 import { buildRegistry } from '../../src/registry/build-registry.ts';
-import type { Principal } from '../../src/registry/registry.ts';
 import { registryDocument } from '../../src/registry/registry-schema.ts';
 import { openDatabase } from '../../src/storage/database.ts';
 import { freePort } from '../../src/storage/free-port.ts';
@@ -28,11 +28,7 @@ import {
 
 export type { OpenedRequest };
 
-export type TestPerson = Principal & {
-  readonly name: string;
-  readonly username: string;
-  readonly roles: readonly string[];
-};
+export type TestPerson = Person;
 
 const person = (name: string, roles: readonly string[], object: string = randomUUID()): TestPerson => ({
   tenant: REGISTRY_TENANT,
@@ -40,6 +36,8 @@ const person = (name: string, roles: readonly string[], object: string = randomU
   name,
   username: `${name.toLowerCase().replaceAll(' ', '.')}@lab.example`,
   roles,
+  authenticatedAt: null,
+  authenticationContexts: [],
 });
 
 /** Sign-in is configured, but nobody is there. */

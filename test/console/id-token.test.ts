@@ -33,7 +33,20 @@ it('names the person, in one spelling, with roles sorted and once', () => {
       name: 'A Person',
       username: 'person@lab.example',
       roles: ['Approver', 'Auditor'],
+      authenticatedAt: null,
+      authenticationContexts: [],
     },
+  });
+});
+
+it.each([
+  [{ auth_time: NOW.getTime() / 1000 - 60 }, new Date(NOW.getTime() - 60_000), []],
+  [{ auth_time: NOW.getTime() / 1000 + 3600 }, null, []],
+  [{ acrs: 'c1' }, null, ['c1']],
+  [{ acrs: ['c1', 'c2'] }, null, ['c1', 'c2']],
+])('keeps when and how the person proved who they are, as far as Entra says so: %j', (said, at, contexts) => {
+  expect(checkIdToken({ ...good, ...said }, expected)).toMatchObject({
+    person: { authenticatedAt: at, authenticationContexts: contexts },
   });
 });
 

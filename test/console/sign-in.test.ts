@@ -2,41 +2,13 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { personOf } from '../../lab/world.ts';
 import { startWorld, type TestWorld } from '../support/broker.ts';
+import { newBrowser } from '../support/plain-browser.ts';
 
 let world: TestWorld;
 beforeAll(async () => {
   world = await startWorld();
 });
 afterAll(() => world.stop());
-
-/** A browser: keeps cookies by host, follows no redirect by itself. */
-const newBrowser = () => {
-  const jars = new Map<string, Map<string, string>>();
-  const open = async (address: string, init: RequestInit = {}): Promise<Response> => {
-    const url = new URL(address, world.issuer);
-    const jar = jars.get(url.host) ?? new Map<string, string>();
-    jars.set(url.host, jar);
-    const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join('; ');
-    const answer = await fetch(url, { ...init, redirect: 'manual', headers: { cookie, ...init.headers } });
-    for (const set of answer.headers.getSetCookie()) {
-      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(set) ?? [];
-      if (value === '') jar.delete(name);
-      else jar.set(name, value);
-    }
-    return answer;
-  };
-  const locationOf = (answer: Response): string => answer.headers.get('location') ?? '';
-  /** From our page to Entra, through its form, to the address it sends the browser back to. */
-  const reply = async (start: string, name = 'approver'): Promise<string> => {
-    const { username, password } = personOf(world.entra.world, name);
-    const entra = locationOf(await open(start));
-    const form = new URLSearchParams({ username, password });
-    return locationOf(await open(entra, { method: 'POST', body: form }));
-  };
-  const signIn = async (start: string, name?: string): Promise<Response> => open(await reply(start, name));
-  const cookie = (name: string): string | undefined => jars.get(new URL(world.issuer).host)?.get(name);
-  return { open, reply, signIn, cookie, jars };
-};
 
 const events = async (name: string): Promise<{ readonly [name: string]: unknown }[]> => {
   const { rows } = await sql<{ body: { readonly [name: string]: unknown } }>`
@@ -54,7 +26,7 @@ const sessions = async (): Promise<number> => {
 };
 
 it('leads from a page through Entra back to that page, signed in with the roles of Entra', async () => {
-  const browser = newBrowser();
+  const browser = newBrowser(world);
   const asked = await browser.open('/approvals?show=decided');
   expect(asked.headers.get('location')).toBe('/sign-in?return_to=%2Fapprovals%3Fshow%3Ddecided');
   const back = await browser.signIn(asked.headers.get('location') ?? '');
@@ -76,7 +48,7 @@ it('leads from a page through Entra back to that page, signed in with the roles 
 });
 
 it('sends code flow with PKCE, state and nonce, new every time', async () => {
-  const browser = newBrowser();
+  const browser = newBrowser(world);
   const asked = async () =>
     new URL((await browser.open('/sign-in?return_to=/')).headers.get('location') ?? '').searchParams;
   const [first, second] = [await asked(), await asked()];
@@ -96,7 +68,7 @@ it('sends code flow with PKCE, state and nonce, new every time', async () => {
 });
 
 it('ends the session that the browser brought along, so that none can be fixed beforehand', async () => {
-  const browser = newBrowser();
+  const browser = newBrowser(world);
   await browser.signIn('/sign-in?return_to=/');
   const before = browser.cookie('countersign_session');
   await browser.signIn('/sign-in?return_to=/&again=1');
@@ -107,7 +79,7 @@ it('ends the session that the browser brought along, so that none can be fixed b
     headers: { cookie: `countersign_session=${before}` },
   });
   expect(dead.status).toBe(303);
-  const planted = newBrowser();
+  const planted = newBrowser(world);
   await planted.open('/');
   planted.jars.get(new URL(world.issuer).host)?.set('countersign_session', 'P'.repeat(43));
   await planted.signIn('/sign-in?return_to=/');
@@ -115,7 +87,7 @@ it('ends the session that the browser brought along, so that none can be fixed b
 });
 
 it('signs nobody in by a return that is not this browser’s own, or not whole', async () => {
-  const browser = newBrowser();
+  const browser = newBrowser(world);
   const reply = await browser.reply('/sign-in?return_to=/');
   const change = (changes: Record<string, string | null>): string => {
     const url = new URL(reply);
@@ -126,10 +98,10 @@ it('signs nobody in by a return that is not this browser’s own, or not whole',
     return url.href;
   };
   const before = await sessions();
-  const lured = newBrowser();
+  const lured = newBrowser(world);
   await lured.open('/sign-in?return_to=/');
   const attempts = [
-    await newBrowser().open(reply),
+    await newBrowser(world).open(reply),
     await lured.open(reply),
     await browser.open(change({ state: null })),
     await browser.open(change({ state: 'A'.repeat(43) })),
@@ -143,8 +115,8 @@ it('signs nobody in by a return that is not this browser’s own, or not whole',
 });
 
 it('signs nobody in by a code that belongs to another sign-in, or by Entra’s refusal', async () => {
-  const mine = newBrowser();
-  const theirs = newBrowser();
+  const mine = newBrowser(world);
+  const theirs = newBrowser(world);
   const stolen = new URL(await theirs.reply('/sign-in?return_to=/')).searchParams.get('code') ?? '';
   const swapped = new URL(await mine.reply('/sign-in?return_to=/'));
   swapped.searchParams.set('code', stolen);
@@ -171,13 +143,13 @@ it.each([
   '/token',
   '/approvals\r\nSet-Cookie: x=1',
 ])('never leads back to %j', async (address) => {
-  const browser = newBrowser();
+  const browser = newBrowser(world);
   const back = await browser.signIn(`/sign-in?return_to=${encodeURIComponent(address)}`);
   expect([back.status, back.headers.get('location')]).toEqual([303, '/']);
 });
 
 it('keeps no token of Entra: not in the database, not in the log', async () => {
-  await newBrowser().signIn('/sign-in?return_to=/');
+  await newBrowser(world).signIn('/sign-in?return_to=/');
   const { rows } = await sql<{ text: string }>`
     select s::text as text from console_sessions s union all select i::text from sign_ins i
     union all select convert_from(body, 'UTF8') from audit_events`.execute(world.database.db);
@@ -187,9 +159,9 @@ it('keeps no token of Entra: not in the database, not in the log', async () => {
 });
 
 it('says so while Entra is down, and goes on for those who are signed in', async () => {
-  const browser = newBrowser();
+  const browser = newBrowser(world);
   await browser.signIn('/sign-in?return_to=/approvals');
-  const stranger = newBrowser();
+  const stranger = newBrowser(world);
   const reply = await stranger.reply('/sign-in?return_to=/approvals');
   await world.entra.entra.stop();
   const begin = '/sign-in?return_to=/';

@@ -37,6 +37,8 @@ const voteOnce = async (requestId: string, verdict: 'approve' | 'deny'): Promise
         object: randomUUID(),
         roles: ['Approver', 'Approver.payroll'],
         signedInAt: new Date(),
+        authenticatedAt: null,
+        authenticationContexts: [],
       },
       ownersOf: (agentId) => agentOf(world.entra.world, agentId).owners,
     }),

@@ -205,6 +205,8 @@ export const startRealWorld = async (agents: number): Promise<RealWorld> => {
                 object: `99999999-9999-4999-8999-${String(voter).padStart(12, '0')}`,
                 roles: ['Approver', 'Approver.thing'],
                 signedInAt: new Date(),
+                authenticatedAt: null,
+                authenticationContexts: [],
               },
               ownersOf: (agentId) => registry.agents.get(agentId)?.owners ?? [],
             }),

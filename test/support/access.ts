@@ -137,6 +137,8 @@ export const approver = (changes: Partial<Approver> = {}): Approver => ({
   object: randomUUID(),
   roles: ['Approver', 'Approver.payroll'],
   signedInAt: new Date(),
+  authenticatedAt: null,
+  authenticationContexts: [],
   ...changes,
 });
 

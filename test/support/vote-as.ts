@@ -76,7 +76,14 @@ export const voteAs = (
   return voteBy(database, {
     requestId,
     verdict,
-    approver: { tenant: world.tenant, object: objectId, roles, signedInAt: new Date() },
+    approver: {
+      tenant: world.tenant,
+      object: objectId,
+      roles,
+      signedInAt: new Date(),
+      authenticatedAt: null,
+      authenticationContexts: [],
+    },
     ownersOf: (agentId) => agentOf(world, agentId).owners,
     left,
   });
