@@ -76,25 +76,36 @@ const createProvider = ({ issuer, onServerError }: TokenEndpointOptions): Provid
   return provider;
 };
 
-/** A request of our own making, complete, with just the headers the library needs. */
-const innerRequest = (original: IncomingMessage, host: string, form: Form): IncomingMessage => {
-  const parameters = new URLSearchParams({ client_id: LIBRARY_CLIENT });
+/**
+ * A request of our own making, complete, with just the headers the library needs. The form is read by iterating, as
+ * the library does, without the stream's machinery: it is here already.
+ */
+class InnerRequest extends IncomingMessage {
+  readonly #form: Buffer;
+
+  constructor(original: IncomingMessage, host: string, form: Buffer) {
+    super(original.socket);
+    this.#form = form;
+    this.method = 'POST';
+    this.url = '/token';
+    this.headers = {
+      host,
+      accept: 'application/json',
+      'content-type': 'application/x-www-form-urlencoded',
+      'content-length': String(form.length),
+    };
+  }
+
+  override async *iterator(): AsyncGenerator<Buffer, undefined> {
+    yield this.#form;
+  }
+}
+
+/** The library's parameters: its one client, and the grant type that the caller named. */
+const innerForm = (form: Form): Buffer => {
   const grantType = form.get('grant_type');
-  if (grantType !== undefined) parameters.set('grant_type', grantType);
-  const body = Buffer.from(parameters.toString());
-  const inner = new IncomingMessage(original.socket);
-  inner.method = 'POST';
-  inner.url = '/token';
-  inner.headers = {
-    host,
-    accept: 'application/json',
-    'content-type': 'application/x-www-form-urlencoded',
-    'content-length': String(body.length),
-  };
-  inner.push(body);
-  inner.push(null);
-  inner.complete = true;
-  return inner;
+  const named = grantType === undefined ? '' : `&grant_type=${encodeURIComponent(grantType)}`;
+  return Buffer.from(`client_id=${LIBRARY_CLIENT}${named}`);
 };
 
 export const createTokenEndpoint = (options: TokenEndpointOptions): TokenEndpoint => {
@@ -109,7 +120,7 @@ export const createTokenEndpoint = (options: TokenEndpointOptions): TokenEndpoin
   const { host } = new URL(options.issuer);
   return {
     handle: async (original, response, form) => {
-      const inner = innerRequest(original, host, form);
+      const inner = new InnerRequest(original, host, innerForm(form));
       originals.set(inner, original);
       await callback(inner, response);
     },
