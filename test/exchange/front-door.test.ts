@@ -1,4 +1,5 @@
 /** What strangers write into Host, target and forwarding headers, on every kind of address that a broker answers. */
+import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Reply, send } from '../http/wire.ts';
 import { startWorld, type TestWorld } from '../support/broker.ts';
@@ -32,7 +33,10 @@ const READS = [
   '/nowhere',
 ];
 const POSTS = ['/token', '/token-use', '/sign-out', '/approvals/areq_x'];
-const LINES = [...READS.map((path) => ['GET', path]), ...POSTS.map((path) => ['POST', path])] as const;
+const LINES: [string, string][] = [
+  ...READS.map((path): [string, string] => ['GET', path]),
+  ...POSTS.map((path): [string, string] => ['POST', path]),
+];
 
 const NOT_HELD = 'Prefer: wait=0';
 const ask = (method: string, target: string, headers: readonly string[]): Promise<Reply> =>
@@ -141,6 +145,14 @@ describe('headers that only a proxy may send', () => {
     const claimed = await ask(method, path, [`Host: ${host}`, ...CLAIMED]);
     expect(lasting(claimed)).toBe(lasting(plain));
     expect(claimed.head + claimed.body).not.toMatch(/evil|6\.6\.6\.6/);
+  });
+
+  it('leave the trail with the address of who sent them (T10)', async () => {
+    for (const [method, path] of LINES) await ask(method, path, [`Host: ${host}`, ...CLAIMED]);
+    const { rows } = await sql<{ network: string }>`
+      select distinct convert_from(body, 'UTF8')::jsonb ->> 'network' as network from audit_events
+      where convert_from(body, 'UTF8')::jsonb ? 'network'`.execute(world.database.db);
+    expect(rows).toEqual([{ network: '127.0.0.0/24' }]);
   });
 
   it('bind no token and name no agent (T10)', async () => {
