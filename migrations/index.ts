@@ -5,6 +5,7 @@ import * as usedProofs from './0004-used-proofs.ts';
 import * as revocations from './0005-revocations.ts';
 import * as votes from './0006-votes.ts';
 import * as openedAssertions from './0010-opened-assertions.ts';
+import * as grantStart from './0011-grant-start.ts';
 
 /** Every migration by its number; expand-only, so that two versions of the broker can run side by side. */
 export const migrations: Record<string, Migration> = {
@@ -14,4 +15,5 @@ export const migrations: Record<string, Migration> = {
   '0005-revocations': revocations,
   '0006-votes': votes,
   '0010-opened-assertions': openedAssertions,
+  '0011-grant-start': grantStart,
 };

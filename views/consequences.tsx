@@ -14,6 +14,8 @@ export type ConsequenceModel = {
   readonly environment: Environment | null;
   /** How long the grant lasts, counted from the deciding approval, seconds. */
   readonly grantSeconds: number;
+  /** How long after that approval it begins, seconds. */
+  readonly startsAfterSeconds: number;
   readonly tokenSeconds: number;
   /** Tokens that may ever be issued under the grant; null: no limit but time. */
   readonly maxTokens: number | null;
@@ -60,6 +62,9 @@ export const Consequences = ({ model, open }: { model: ConsequenceModel; open: b
     <Sentence model={model} />
     <ul>
       <li>{remaining(model)}</li>
+      {model.startsAfterSeconds > 0 && (
+        <li>{`It begins ${duration(model.startsAfterSeconds)} after that approval, and no token exists before.`}</li>
+      )}
       <li>{renewal(model.maxTokens)}</li>
       <li>
         {`If the agent does not collect it within ${duration(model.pickupSeconds)}, the approval lapses.`}

@@ -23,6 +23,9 @@ export type NarrowingModel = {
   /** Choices of how long the grant lasts, seconds, the longest first; the first is what was asked for. */
   readonly durations: readonly number[];
   readonly grantSeconds: number;
+  /** Choices of when the grant begins, seconds after the approval, the soonest first. */
+  readonly starts: readonly number[];
+  readonly startsAfterSeconds: number;
   readonly maxTokens: number | null;
   /** Most tokens that can be chosen; null: no limit was asked for. */
   readonly tokensAsked: number | null;
@@ -87,6 +90,16 @@ export const Narrowing = ({ model }: { model: NarrowingModel }): JSX.Element => 
           {model.durations.map((seconds) => (
             <option value={String(seconds)} selected={seconds === model.grantSeconds}>
               {duration(seconds)}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label>
+        Begins
+        <select name="starts_after_seconds">
+          {model.starts.map((seconds) => (
+            <option value={String(seconds)} selected={seconds === model.startsAfterSeconds}>
+              {seconds === 0 ? 'at once' : `${duration(seconds)} after the approval`}
             </option>
           ))}
         </select>

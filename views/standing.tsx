@@ -22,6 +22,8 @@ export type StandingModel = {
   readonly grant: {
     readonly state: 'offered' | 'active' | 'ended';
     readonly endedReason: 'expired' | 'revoked' | 'lapsed' | null;
+    /** Null: it began with the approval. */
+    readonly startsAt: Date | null;
     readonly pickupUntil: Date;
     readonly approvedUntil: Date;
     readonly tokens: number;
@@ -42,6 +44,11 @@ const GrantLine = ({ grant, now }: { grant: Grant; now: Date }): JSX.Element => 
   if (grant.state === 'offered')
     return (
       <p>
+        {grant.startsAt !== null && grant.startsAt > now && (
+          <>
+            Begins <Moment time={grant.startsAt} now={now} />.{' '}
+          </>
+        )}
         Not collected yet; lapses <Moment time={grant.pickupUntil} now={now} />.
       </p>
     );

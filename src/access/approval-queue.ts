@@ -64,6 +64,8 @@ export type ApprovalRequest = Omit<QueueEntry, 'voters' | 'voted'> & {
   readonly grant: {
     readonly state: GrantState;
     readonly endedReason: GrantEnd | null;
+    /** Null: it began when it was opened. */
+    readonly startsAt: Date | null;
     readonly pickupUntil: Date;
     readonly approvedUntil: Date;
     /** Tokens issued so far. */
@@ -157,6 +159,7 @@ export const findDecided = async (
 type ApprovalRow = Omit<ApprovalRequest, 'votes' | 'grant'> & {
   readonly grantState: GrantState | null;
   readonly endedReason: GrantEnd | null;
+  readonly startsAt: Date | null;
   readonly pickupUntil: Date;
   readonly approvedUntil: Date;
   readonly tokens: number;
@@ -182,7 +185,7 @@ export const findForApprover = async (
       r.opened_at as "openedAt", r.expires_at as "expiresAt", r.decided_at as "decidedAt", now() as now,
       r.authorization_details as "authorizationDetails", r.proof_key as "proofKey", r.justification, r.workload,
       r.decision, r.terms_digest as "termsDigest", g.state as "grantState", g.ended_reason as "endedReason",
-      g.pickup_until as "pickupUntil", g.approved_until as "approvedUntil",
+      g.starts_at as "startsAt", g.pickup_until as "pickupUntil", g.approved_until as "approvedUntil",
       (select count(*) from tokens t where t.grant_id = g.id) as tokens
     from access_requests r left join grants g on g.request_id = r.id
     where r.id = ${requestId} and r.terms->'groups' ?| ${approverGroups(reader.roles)}::text[]`.execute(
@@ -190,11 +193,13 @@ export const findForApprover = async (
   );
   const [row] = rows;
   if (row === undefined) return null;
-  const { grantState, endedReason, pickupUntil, approvedUntil, tokens, ...request } = row;
+  const { grantState, endedReason, startsAt, pickupUntil, approvedUntil, tokens, ...request } = row;
   return {
     ...request,
     votes: await findVotes(database, requestId),
     grant:
-      grantState === null ? null : { state: grantState, endedReason, pickupUntil, approvedUntil, tokens },
+      grantState === null
+        ? null
+        : { state: grantState, endedReason, startsAt, pickupUntil, approvedUntil, tokens },
   };
 };

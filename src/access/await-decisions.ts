@@ -37,7 +37,9 @@ export const FIND_SETTLED: Statement = {
   text: `
 select q.id from unnest($1::text[]) as q (id)
 cross join lateral (select r.state, r.expires_at from access_requests r where r.id = q.id limit 1) r
-where r.state <> 'pending' or r.expires_at <= now()`,
+left join lateral (
+  select g.starts_at from grants g where g.request_id = q.id and g.state = 'offered' limit 1) g on true
+where (r.state <> 'pending' or r.expires_at <= now()) and coalesce(g.starts_at, now()) <= now()`,
 };
 
 type Waiting = DecisionWait & { readonly until: number; readonly end: (how: WaitEnd) => void };

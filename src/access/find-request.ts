@@ -32,6 +32,8 @@ export type FoundGrant = {
   readonly tokenSeconds: number;
   /** Tokens that may still be minted; null: no limit but time. */
   readonly tokensLeft: number | null;
+  /** Null: it began when it was opened. */
+  readonly startsAt: Date | null;
   readonly pickupUntil: Date;
   readonly approvedUntil: Date;
   readonly current: CurrentToken | null;
@@ -76,7 +78,7 @@ select q.position, now() as now, f.registry_revision, f.policy_revision,
       and d.lifted_at is null and d.held_until > now() limit 1) as denied_by,
   r.id, r.state, r.request_digest, r.terms, r.terms_digest, r.approvals, r.expires_at,
   g.id as grant_id, g.state as grant_state, g.ended_reason, g.approver_groups, g.approvers, g.token_seconds, g.tokens_left,
-  g.pickup_until, g.approved_until,
+  g.starts_at, g.pickup_until, g.approved_until,
   t.jti, t.kid, t.state as token_state, t.issued_at as token_issued_at, t.expires_at as token_expires_at
 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
   with ordinality as q (agent_id, key, request_id, audience, scopes, position)
@@ -111,6 +113,7 @@ type FindRow = {
   approvers: string[][] | null;
   token_seconds: number;
   tokens_left: number | null;
+  starts_at: Date | null;
   pickup_until: Date;
   approved_until: Date;
   jti: string | null;
@@ -145,6 +148,7 @@ const grantOf = (row: FindRow): FoundGrant | null =>
         approvers: approversOf(row),
         tokenSeconds: row.token_seconds,
         tokensLeft: row.tokens_left,
+        startsAt: row.starts_at,
         pickupUntil: row.pickup_until,
         approvedUntil: row.approved_until,
         current: currentOf(row),

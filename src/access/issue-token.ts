@@ -20,7 +20,8 @@ const MINT = `with ${GUARD}, moved as (
     approved_until = case when g.tokens_left = 1 then ${EXPIRES_AT} else g.approved_until end
   from guard
   where g.id = $4 and g.agent_id = guard.id and g.current_jti is not distinct from $5
-    and (g.state = 'active' or g.state = 'offered' and g.pickup_until > now())
+    and (g.state = 'active' or g.state = 'offered' and g.pickup_until > now()
+      and coalesce(g.starts_at, now()) <= now())
     and g.approved_until >= date_trunc('second', now()) + interval '1 second'
     and (g.tokens_left is null or g.tokens_left > 0)
   returning g.id, ${EXPIRES_AT} as expires_at, g.approved_until

@@ -33,6 +33,7 @@ export const narrowRequest = async (
       grant_seconds: terms.grant_seconds,
       token_seconds: terms.token_seconds,
       max_tokens: terms.max_tokens,
+      ...(terms.starts_after_seconds && { starts_after_seconds: terms.starts_after_seconds }),
     },
   };
 };

@@ -1,7 +1,7 @@
 /**
  * Terms that an approver left less of. Nothing is ever widened: what comes of it is compared with the terms before,
- * part by part, by a check that knows nothing of how it was made. Less is: fewer actions, a shorter grant, fewer
- * tokens, fewer authorization details, and fewer items in those lists of a detail of which the registry says so.
+ * part by part, by a check that knows nothing of how it was made. Less is: fewer actions, a shorter grant, one that
+ * begins later, fewer tokens, fewer authorization details, and fewer items in those lists of a detail of which the registry says so.
  */
 import { canonicalJson } from '../canonical-json.ts';
 import type { AuthorizationDetails, Resource } from '../registry/registry.ts';
@@ -12,6 +12,8 @@ export type Narrowing = {
   readonly scopes: readonly string[];
   readonly authorizationDetails: AuthorizationDetails;
   readonly grantSeconds: number;
+  /** How long after the approval the grant begins, seconds; absent: as before. */
+  readonly startsAfterSeconds?: number;
   /** Null: no limit but time. */
   readonly maxTokens: number | null;
 };
@@ -27,6 +29,7 @@ export const narrowedTerms = (terms: Terms, narrowing: Narrowing): Terms => ({
   grant_seconds: narrowing.grantSeconds,
   token_seconds: Math.min(terms.token_seconds, narrowing.grantSeconds),
   max_tokens: narrowing.maxTokens,
+  ...(narrowing.startsAfterSeconds && { starts_after_seconds: narrowing.startsAfterSeconds }),
 });
 
 const isSame = (a: unknown, b: unknown): boolean => canonicalJson(a) === canonicalJson(b);
@@ -64,6 +67,9 @@ const isDetailWithin = (detail: Detail, from: Detail, mayShorten: MayShorten): b
     );
   });
 
+/** People do not plan what an agent does further ahead than to the next day. */
+export const START_MAX_SECONDS = 86_400;
+
 const isCount = (value: number, most: number): boolean =>
   Number.isSafeInteger(value) && value >= 1 && value <= most;
 
@@ -72,13 +78,22 @@ const isCount = (value: number, most: number): boolean =>
  * the details: no details at all would mean more than a few.
  */
 export const isWithin = (terms: Terms, before: Terms, mayShorten: MayShorten): boolean => {
-  const { scopes, authorization_details, grant_seconds, token_seconds, max_tokens, ...rest } = terms;
+  const {
+    scopes,
+    authorization_details,
+    grant_seconds,
+    token_seconds,
+    max_tokens,
+    starts_after_seconds: start = 0,
+    ...rest
+  } = terms;
   const {
     scopes: _s,
     authorization_details: _d,
     grant_seconds: _g,
     token_seconds: _t,
     max_tokens: _m,
+    starts_after_seconds: startBefore = 0,
     ...frozen
   } = before;
   return (
@@ -90,6 +105,9 @@ export const isWithin = (terms: Terms, before: Terms, mayShorten: MayShorten): b
       isDetailWithin(detail, from, mayShorten),
     ) &&
     isCount(grant_seconds, before.grant_seconds) &&
+    Number.isSafeInteger(start) &&
+    start >= startBefore &&
+    start <= START_MAX_SECONDS &&
     isCount(token_seconds, Math.min(before.token_seconds, grant_seconds)) &&
     (max_tokens === null ? before.max_tokens === null : isCount(max_tokens, before.max_tokens ?? max_tokens))
   );

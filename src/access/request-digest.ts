@@ -34,6 +34,8 @@ export type Terms = {
   readonly authorization_details: AuthorizationDetails;
   readonly token_seconds: number;
   readonly grant_seconds: number;
+  /** How long after the deciding approval the grant begins, seconds; absent: at once. */
+  readonly starts_after_seconds?: number;
   readonly max_tokens: number | null;
   readonly quorum: number;
   readonly groups: readonly string[];

@@ -143,14 +143,17 @@ const openGrant = async (
 ): Promise<AuditEvent> => {
   const grantId = newGrantId();
   const { terms } = request;
+  const startsAfter = terms.starts_after_seconds ?? 0;
   const pickupSeconds = Math.min(request.decision.approval?.pickupSeconds ?? 0, terms.grant_seconds);
   await sql`
     insert into grants (id, request_id, agent_id, terms_digest, state, approver_groups, approvers, token_seconds,
-      tokens_left, pickup_until, approved_until)
+      tokens_left, starts_at, pickup_until, approved_until)
     select ${grantId}, ${request.id}, ${request.agent_id}, ${request.terms_digest}, 'offered',
       ${[...new Set(people.flat())]}::text[], ${JSON.stringify(people)}::jsonb,
-      ${terms.token_seconds}, ${terms.max_tokens}, now() + make_interval(secs => ${pickupSeconds}),
-      now() + make_interval(secs => ${terms.grant_seconds})`.execute(trx);
+      ${terms.token_seconds}, ${terms.max_tokens},
+      case when ${startsAfter}::integer > 0 then now() + make_interval(secs => ${startsAfter}) end,
+      now() + make_interval(secs => ${startsAfter + pickupSeconds}),
+      now() + make_interval(secs => ${startsAfter + terms.grant_seconds})`.execute(trx);
   return eventOf(request, vote, 'grant.opened', {
     grant_id: grantId,
     by: 'approval',
@@ -159,6 +162,7 @@ const openGrant = async (
     token_seconds: terms.token_seconds,
     pickup_seconds: pickupSeconds,
     max_tokens: terms.max_tokens,
+    ...(startsAfter > 0 && { starts_after_seconds: startsAfter }),
   });
 };
 

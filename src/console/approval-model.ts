@@ -125,6 +125,7 @@ const consequencesOf = (request: ApprovalRequest, facts: ApprovalFacts): Consequ
   resource: facts.resource.name,
   environment: facts.resource.environment,
   grantSeconds: request.terms.grant_seconds,
+  startsAfterSeconds: request.terms.starts_after_seconds ?? 0,
   tokenSeconds: request.terms.token_seconds,
   maxTokens: request.terms.max_tokens,
   pickupSeconds: Math.min(request.decision.approval?.pickupSeconds ?? 0, request.terms.grant_seconds),

@@ -3,7 +3,7 @@
  * page showed, so that no field can name what they do not hold. Pure.
  */
 
-import { type MayShorten, type Narrowing, narrowedTerms } from '../access/narrowing.ts';
+import { type MayShorten, type Narrowing, narrowedTerms, START_MAX_SECONDS } from '../access/narrowing.ts';
 import type { Terms } from '../access/request-digest.ts';
 import { canonicalJson } from '../canonical-json.ts';
 
@@ -35,6 +35,12 @@ const numberOf = (text: string | null, most: number): number | 'absent' | null =
   return value >= 1 && value <= most ? value : null;
 };
 
+/** Seconds from 0 to a day, never sooner than the terms say; null for anything else. */
+const startOf = (text: string | null, { starts_after_seconds: before = 0 }: Terms): number | null => {
+  const value = text === null || text === '' ? before : /^\d{1,6}$/.test(text) ? Number(text) : -1;
+  return value >= before && value <= START_MAX_SECONDS ? value : null;
+};
+
 /** Reads the form; `text` as a query string. Null: it narrows nothing. */
 export const parseNarrowing = (
   text: string,
@@ -62,8 +68,11 @@ export const parseNarrowing = (
   if (grantSeconds === null) return { problem: 'The time can only be made shorter.' };
   const maxTokens = numberOf(form.get('max_tokens'), terms.max_tokens ?? TOKENS_MAX);
   if (maxTokens === null) return { problem: 'The number of tokens can only be made smaller.' };
+  const startsAfterSeconds = startOf(form.get('starts_after_seconds'), terms);
+  if (startsAfterSeconds === null) return { problem: 'It can only begin later, within a day.' };
   const narrowing = {
     scopes,
+    startsAfterSeconds,
     authorizationDetails,
     grantSeconds: grantSeconds === 'absent' ? terms.grant_seconds : grantSeconds,
     maxTokens: maxTokens === 'absent' ? terms.max_tokens : maxTokens,

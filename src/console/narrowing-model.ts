@@ -8,6 +8,9 @@ import type { Registry } from '../registry/registry.ts';
 /** Times to choose from beside the one that was asked for, seconds. */
 const DURATIONS = [86_400, 28_800, 14_400, 3_600, 1_800, 900, 300, 60];
 
+/** Begins to choose from, seconds after the approval. */
+const STARTS = [0, 900, 3_600, 14_400, 43_200, 86_400];
+
 /** What the registry says of the API's details; of an API that it does not know, nothing may be shortened. */
 export const mayShortenOf = (registry: Registry, audience: string): MayShorten =>
   registry.resources.get(audience)?.mayShorten ?? (() => false);
@@ -47,6 +50,7 @@ export const narrowingModel = (
   const { terms } = request;
   const form = sent === null ? null : new URLSearchParams(sent);
   const asked = terms.grant_seconds;
+  const begins = terms.starts_after_seconds ?? 0;
   return {
     requestId: request.requestId,
     scopes: terms.scopes.map((scope) => ({ scope, kept: form?.getAll('keep').includes(scope) ?? true })),
@@ -57,6 +61,8 @@ export const narrowingModel = (
     })),
     durations: [asked, ...DURATIONS.filter((seconds) => seconds < asked)],
     grantSeconds: Number(form?.get('grant_seconds') ?? asked),
+    starts: STARTS.filter((seconds) => seconds >= begins),
+    startsAfterSeconds: Number(form?.get('starts_after_seconds') ?? begins),
     maxTokens: form?.get('max_tokens') ? Number(form.get('max_tokens')) : terms.max_tokens,
     tokensAsked: terms.max_tokens,
     sent,

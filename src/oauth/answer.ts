@@ -47,12 +47,16 @@ const answerIssued = (parts: AnswerParts, outcome: Issued): Answer => ({
 
 const answerPending = (parts: AnswerParts, outcome: Pending): Answer => {
   const page = `${parts.consoleUrl}/approvals/${outcome.requestId}`;
+  const what =
+    outcome.startsAt === null
+      ? `waits for approval at ${page}`
+      : `is approved and begins at ${outcome.startsAt.toISOString()}`;
   return {
     status: 400,
     headers: { 'Retry-After': String(outcome.intervalSeconds) },
     body: {
       error: outcome.early ? 'slow_down' : 'authorization_pending',
-      error_description: `${outcome.requestId} waits for approval at ${page} : repeat the same request every ${outcome.intervalSeconds} seconds`,
+      error_description: `${outcome.requestId} ${what} : repeat the same request every ${outcome.intervalSeconds} seconds`,
       request_id: outcome.requestId,
       interval: outcome.intervalSeconds,
       expires_in: outcome.expiresInSeconds,

@@ -9,6 +9,7 @@ import { isApprovedBy } from '../access/quorum.ts';
 import type { AuditEvent, JsonObject } from '../audit/event.ts';
 import { newTokenId } from '../ids.ts';
 import type { Decision } from '../policy/decision.ts';
+import { tellPending } from './answer-pending.ts';
 import { decide, decisionEvent } from './decide.ts';
 import type { Exchange, ExchangeParts } from './exchange-parts.ts';
 import { workloadFacts } from './identify-agent.ts';
@@ -37,6 +38,10 @@ export const deliver = async (
   if (grant.endedReason === 'revoked' && stillRefused(delivery))
     return refuseRepeat(parts, exchange, { reason: 'grant_revoked', requestId: request.id });
   if (isOver(grant, found.now)) return answerOver(parts, delivery);
+  if (grant.startsAt !== null && grant.startsAt > found.now) {
+    const leftMs = grant.pickupUntil.getTime() - found.now.getTime();
+    return tellPending(parts, exchange, { requestId: request.id, leftMs, startsAt: grant.startsAt });
+  }
 
   const delivered = { ...delivery, exchange: asGranted(exchange, request) };
   const decision = await decide(parts, delivered.exchange, found.now);

@@ -126,6 +126,7 @@ const open = async (parts: ExchangeParts, exchange: Exchange, found: Found): Pro
       agentId: caller.agent.id,
       intervalSeconds: pace.intervalSeconds,
       expiresInSeconds: Math.floor((opened.expiresAt.getTime() - found.now.getTime()) / 1000),
+      startsAt: null,
       early: false,
     };
   }

@@ -30,8 +30,10 @@ export type Pending = {
   readonly agentId: string;
   /** Seconds to wait before the next repeat. */
   readonly intervalSeconds: number;
-  /** Seconds until the request expires. */
+  /** Seconds until the request expires, or an approval that has not begun lapses. */
   readonly expiresInSeconds: number;
+  /** When what was approved begins; null: nothing is approved. */
+  readonly startsAt: Date | null;
   /** The request was repeated faster than the interval. */
   readonly early: boolean;
 };

@@ -121,6 +121,7 @@ export type Tables = {
     token_seconds: number;
     tokens_left: number | null;
     opened_at: Generated<Date>;
+    starts_at: Date | null;
     pickup_until: Date;
     approved_until: Date;
     current_jti: string | null;

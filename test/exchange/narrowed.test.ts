@@ -2,6 +2,7 @@
 import { decodeJwt } from 'jose';
 import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { revokeGrant } from '../../src/access/end.ts';
 import { applyRegistry } from '../../src/registry/apply.ts';
 import { readRegistry } from '../../src/registry/registry-file.ts';
 import type { RegistryDocument } from '../../src/registry/registry-schema.ts';
@@ -33,15 +34,22 @@ beforeAll(async () => {
 afterEach(() => checkPromises(world.database));
 afterAll(() => world.stop());
 
-const ask = async (request_id: string, changes: Readonly<Record<string, string>> = {}) =>
-  world.exchange({
-    subject_token: await world.assertion('support-agent'),
-    audience: AUDIENCE,
-    scope: BOTH,
-    authorization_details: JSON.stringify([FOLDERS, { ...FOLDERS, names: ['sales'] }]),
-    request_id,
-    ...changes,
-  });
+const ask = async (
+  request_id: string,
+  changes: Readonly<Record<string, string>> = {},
+  headers: Readonly<Record<string, string>> = {},
+) =>
+  world.exchange(
+    {
+      subject_token: await world.assertion('support-agent'),
+      audience: AUDIENCE,
+      scope: BOTH,
+      authorization_details: JSON.stringify([FOLDERS, { ...FOLDERS, names: ['sales'] }]),
+      request_id,
+      ...changes,
+    },
+    { headers },
+  );
 
 it('is told as scope and authorization_details, in the answer and in the token, also when it is fetched again', async () => {
   const requestId = (await ask('less')).body.request_id;
@@ -66,4 +74,35 @@ it('is one token where the approver left one use: with it the grant is over', as
     world.database.db,
   );
   expect(rows).toEqual([{ tokens_left: 0, over_with_it: true }]);
+});
+
+it('begins when the approver said, not before: until then it is pending, whoever waits, and lasts its time after', async () => {
+  const requestId = (await ask('tonight')).body.request_id;
+  const later = { startsAfterSeconds: 3_600 };
+  expect(await world.vote(requestId, 'approve', 'approver', later)).toEqual({ outcome: 'approved' });
+  for (const headers of [{}, { prefer: 'wait=1' }]) {
+    const { status, body } = await ask('tonight', {}, headers);
+    expect([status, body.error, body.request_id]).toEqual([400, 'authorization_pending', requestId]);
+    expect(body.error_description).toMatch(/ is approved and begins at \d{4}-\d{2}-\d{2}T/);
+    expect(body.expires_in).toBeGreaterThan(3_600);
+  }
+  await sql`update grants set starts_at = starts_at - interval '1 hour', pickup_until = pickup_until - interval '1 hour',
+    approved_until = approved_until - interval '1 hour' where request_id = ${requestId}`.execute(
+    world.database.db,
+  );
+  const begun = await ask('tonight');
+  expect(begun.status).toBe(200);
+  expect(begun.body.grant_expires_in).toBeGreaterThan(800);
+  expect(await world.trace(requestId)).toContain('token.issued');
+});
+
+it('is nothing where it is taken back before it begins', async () => {
+  const requestId = (await ask('never')).body.request_id;
+  await world.vote(requestId, 'approve', 'approver', { startsAfterSeconds: 900 });
+  const { rows } = await sql<{ id: string }>`select id from grants where request_id = ${requestId}`.execute(
+    world.database.db,
+  );
+  const ending = { requestId, agentId: 'support-agent', grantId: rows[0]?.id ?? null };
+  await revokeGrant(world.database, ending, 'second thoughts');
+  expect((await ask('never')).body.error).toBe('access_denied');
 });

@@ -62,7 +62,10 @@ const BROKEN: Record<string, string> = {
   'I4: a grant that is not its terms': `
     select g.id from grants g join access_requests r on r.id = g.request_id
     where g.token_seconds > (r.terms ->> 'token_seconds')::integer
-      or g.approved_until > g.opened_at + make_interval(secs => (r.terms ->> 'grant_seconds')::integer)`,
+      or g.approved_until > coalesce(g.starts_at, g.opened_at) + make_interval(secs => (r.terms ->> 'grant_seconds')::integer)`,
+  'I4: a token from before its grant began': `
+    select t.jti from tokens t join grants g on g.id = t.grant_id
+    where t.issued_at < date_trunc('second', g.starts_at)`,
   'I4: more tokens than the terms allow': `
     select g.id from grants g join access_requests r on r.id = g.request_id
     where (r.terms ->> 'max_tokens')::integer < (select count(*) from tokens t where t.grant_id = g.id)`,
