@@ -11,6 +11,7 @@ export const operations: Api = {
   scopes: {
     'services.restart': 'Restart a running service',
     'release.deploy': 'Deploy a release of a service',
+    'database.restore': 'Put a database back to its last backup, over what is in it',
     'database.delete': 'Delete a database with everything in it',
   },
   defaultScopes: [],
@@ -57,6 +58,14 @@ export const operations: Api = {
             deployed_by: token.agent,
           });
         },
+      },
+      {
+        scope: 'database.restore',
+        method: 'POST',
+        path: '/databases/:name/restore',
+        example: '/databases/orders/restore',
+        perform: ({ parameters: { name = '' } }) =>
+          databases.has(name) ? found({ restored: name, environment }) : notFound('such database'),
       },
       {
         scope: 'database.delete',

@@ -83,6 +83,7 @@ export const startConsole = async (given?: TestDatabase, limited: Partial<LimitS
     }),
   );
   const registry = buildRegistry(1, document);
+  let inForce = registry;
   await seed(database, registry);
   const refusals = openRefusals(database, logger);
   const port = await freePort();
@@ -99,7 +100,7 @@ export const startConsole = async (given?: TestDatabase, limited: Partial<LimitS
     url,
     signIn: NO_ENTRA,
     actionKey: randomBytes(32),
-    registry: () => registry,
+    registry: () => inForce,
     policyRevision: () => POLICY_REVISION,
     decide: (question) => policy.decide(question),
     catchUp: () => policy.catchUp(),
@@ -174,6 +175,10 @@ export const startConsole = async (given?: TestDatabase, limited: Partial<LimitS
     registry,
     clock,
     policy,
+    /** What the replica knows as the registry in force. */
+    setRegistry: (next: typeof registry) => {
+      inForce = next;
+    },
     signIn,
     openRequest: open,
     get,

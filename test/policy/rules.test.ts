@@ -144,7 +144,7 @@ describe('a file of rules', () => {
     const broken = text.replace('agents: any', 'agents: all');
     const lineOf = (needle: string): number => broken.slice(0, broken.indexOf(needle)).split('\n').length;
     expect(parse(broken)).toThrow(`rules.yaml:${lineOf('token_seconds: 500')} rules[0].token_seconds`);
-    expect(parse(broken)).toThrow(`rules.yaml:${lineOf('agents: all')} rules[8].agents`);
+    expect(parse(broken)).toThrow(`rules.yaml:${lineOf('agents: all')} rules[11].agents`);
   });
 
   it.each([

@@ -81,7 +81,7 @@ export const voteAs = (
       object: objectId,
       roles,
       signedInAt: new Date(),
-      authenticatedAt: null,
+      authenticatedAt: new Date(),
       authenticationContexts: [],
     },
     ownersOf: (agentId) => agentOf(world, agentId).owners,
