@@ -6,7 +6,9 @@
 import { parseArgs } from 'node:util';
 import { measureDecisions } from './decisions.ts';
 import { openProofKeys } from './proofs.ts';
+import { measurePropagation } from './propagation.ts';
 import { renderReport } from './report.ts';
+import { measureRevocationCheck } from './revocation-check.ts';
 import { type Figures, measureRounds, openExchanges, warmUp } from './rounds.ts';
 import { startBaseline } from './servers.ts';
 import { openSurroundings } from './surroundings.ts';
@@ -16,6 +18,7 @@ const HELP = `Usage: npm run bench -- [options]
   --count N          requests of each kind at each number of connections (12000)
   --connections LIST keep-alive connections, comma-separated (8,32)
   --rounds N         interleaved rounds that share the count (3)
+  --revokes N        how many tokens are taken back, for the time until APIs refuse them (300)
   --dpop             also measure exchanges with a proof of possession each
   --json             print the figures as JSON
 `;
@@ -34,6 +37,7 @@ const readOptions = () => {
       count: { type: 'string', default: '12000' },
       connections: { type: 'string', default: '8,32' },
       rounds: { type: 'string', default: '3' },
+      revokes: { type: 'string', default: '300' },
       dpop: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -44,6 +48,7 @@ const readOptions = () => {
     connections: values.connections.split(',').map((text) => positive('connections', text)),
     rounds,
     perRound: Math.ceil(positive('count', values.count) / rounds),
+    revokes: positive('revokes', values.revokes),
     dpop: values.dpop,
     json: values.json,
     help: values.help,
@@ -56,6 +61,7 @@ const run = async ({
   connections,
   rounds,
   perRound,
+  revokes,
   dpop,
   json,
 }: ReturnType<typeof readOptions>): Promise<void> => {
@@ -85,9 +91,11 @@ const run = async ({
     throw new Error(
       `${subjects.exchanges.sent()} exchanges minted ${minted} credentials: not the whole path`,
     );
-  process.stdout.write(
-    json ? `${JSON.stringify({ loads, decision })}\n` : `\n${renderReport({ loads, decision })}`,
-  );
+  await surroundings.broker.stop();
+  tell('revoking');
+  const propagation = await measurePropagation(surroundings, revokes);
+  const report = { loads, decision, propagation, revocationCheck: measureRevocationCheck() };
+  process.stdout.write(json ? `${JSON.stringify(report)}\n` : `\n${renderReport(report)}`);
 };
 
 try {

@@ -63,17 +63,25 @@ export const startBroker = async (
   };
 };
 
-/** The floor of the comparison (`baseline.ts`). */
-export const startBaseline = async (): Promise<MeasuredServer> => {
-  const program = fileURLToPath(new URL(`./baseline${extname(import.meta.url)}`, import.meta.url));
-  const child = spawn(process.execPath, [program], { stdio: ['ignore', 'pipe', 'ignore'] });
+type Program = { readonly pid: number; readonly port: number; readonly stop: () => Promise<void> };
+
+/** A program of this folder that prints its port. */
+const startProgram = async (name: string, args: readonly string[]): Promise<Program> => {
+  const program = fileURLToPath(new URL(`./${name}${extname(import.meta.url)}`, import.meta.url));
+  const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
   const lines = createInterface({ input: child.stdout });
   const [line] = await Promise.race([once(lines, 'line'), once(lines, 'close')]);
-  if (typeof line !== 'string') throw new Error('the baseline server did not start');
+  if (typeof line !== 'string') throw new Error(`${name} did not start`);
   const { port }: { port: number } = JSON.parse(line);
-  return {
-    pid: Number(child.pid),
-    tokenUrl: `http://127.0.0.1:${port}/token`,
-    stop: () => stopChild(child),
-  };
+  return { pid: Number(child.pid), port, stop: () => stopChild(child) };
 };
+
+/** The floor of the comparison (`baseline.ts`). */
+export const startBaseline = async (): Promise<MeasuredServer> => {
+  const { port, ...process } = await startProgram('baseline', []);
+  return { ...process, tokenUrl: `http://127.0.0.1:${port}/token` };
+};
+
+/** An API that takes the issuer's tokens for `audience` (`api.ts`). */
+export const startApi = (issuer: string, audience: string): Promise<Program> =>
+  startProgram('api', [issuer, audience]);

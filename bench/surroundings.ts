@@ -18,6 +18,12 @@ import { type MeasuredServer, startBroker } from './servers.ts';
 
 export type Surroundings = {
   readonly broker: MeasuredServer;
+  /** What the broker runs with, to start more of them. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** For logs; gone in the end. */
+  readonly directory: string;
+  /** Connections of the bench's own to the broker's database. */
+  readonly database: Database;
   /** Process id of PostgreSQL's main process. */
   readonly postgresPid: number;
   /** By agent, in order. */
@@ -64,21 +70,21 @@ export const openSurroundings = async (parts: AsyncDisposableStack): Promise<Sur
   const settings: Record<string, string> = {};
   for (const [name, value] of Object.entries(parseEnv(await readFile(environment, 'utf8'))))
     settings[name] = value ?? '';
-  const broker = await startBroker(
-    {
-      ...settings,
-      COUNTERSIGN_DATABASE: postgres.applicationDsn,
-      COUNTERSIGN_DATABASE_OWNER: postgres.ownerDsn,
-      COUNTERSIGN_REGISTRY: registryFile,
-      COUNTERSIGN_POLICY: bundleFile,
-    },
-    join(directory, 'broker.log'),
-  );
+  Object.assign(settings, {
+    COUNTERSIGN_DATABASE: postgres.applicationDsn,
+    COUNTERSIGN_DATABASE_OWNER: postgres.ownerDsn,
+    COUNTERSIGN_REGISTRY: registryFile,
+    COUNTERSIGN_POLICY: bundleFile,
+  });
+  const broker = await startBroker(settings, join(directory, 'broker.log'));
   parts.defer(broker.stop);
   const database = await openDatabase({ dsn: postgres.applicationDsn, logger });
   parts.defer(database.close);
   return {
     broker,
+    settings,
+    directory,
+    database,
     postgresPid: postgres.pid(),
     assertions,
     tenant: world.tenant,
