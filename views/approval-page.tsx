@@ -12,6 +12,7 @@ import { Layout, type PageContext } from './layout.tsx';
 import { LivePart } from './live-part.tsx';
 import { Scopes } from './scopes.tsx';
 import { Standing, type StandingModel } from './standing.tsx';
+import { Unusual, type UnusualFact } from './unusual.tsx';
 import { list } from './words.ts';
 
 export type ApprovalModel = {
@@ -19,6 +20,8 @@ export type ApprovalModel = {
   readonly facts: ApprovalFacts;
   readonly consequences: ConsequenceModel;
   readonly standing: StandingModel;
+  /** What differs from what the agent did before. */
+  readonly unusual: readonly UnusualFact[];
   readonly words: string | null;
   readonly decision: DecisionModel;
   /** Said above everything when a vote did not count. */
@@ -78,6 +81,7 @@ export const ApprovalPage = (props: {
           {model.standing.state === 'pending' && (
             <Consequences model={model.consequences} open={model.decision.kind !== 'closed'} />
           )}
+          <Unusual facts={model.unusual} />
           <Facts facts={model.facts} />
           <AgentWords words={model.words} />
         </div>

@@ -11,7 +11,9 @@ import {
 } from './badges.tsx';
 import { Layout, type PageContext } from './layout.tsx';
 import { LivePart } from './live-part.tsx';
+import { QueueFilterForm } from './queue-filter-form.tsx';
 import { Scopes } from './scopes.tsx';
+import { VisibleText } from './visible-text.tsx';
 import { duration, list } from './words.ts';
 
 export type QueueItem = {
@@ -30,14 +32,24 @@ export type QueueItem = {
   readonly quorum: number;
   readonly state: RequestState;
   readonly decidedAt: Date | null;
-  /** Names of those who voted. */
-  readonly decidedBy: readonly string[];
+  /** Those who voted, each with the reason given. */
+  readonly decidedBy: readonly { readonly name: string; readonly reason: string }[];
   /** What this person has to do with it, beyond being eligible. */
   readonly standing: 'may_decide' | 'has_voted' | 'owns_agent';
 };
 
+/** As typed; empty: no filter. */
+export type QueueFilters = {
+  readonly agent: string;
+  readonly api: string;
+  readonly environment: string;
+  readonly sensitivity: string;
+  readonly outcome: string;
+};
+
 export type QueueModel = {
   readonly show: 'waiting' | 'decided';
+  readonly filters: QueueFilters;
   readonly items: readonly QueueItem[];
   readonly now: Date;
   /** Address of the next page, if there is more. */
@@ -45,6 +57,12 @@ export type QueueModel = {
   /** False on a further page: then this list is not the whole. */
   readonly first: boolean;
 };
+
+/** A reason in a row: enough to recognise it; the request's own page has it whole. */
+const REASON_LENGTH = 160;
+
+const clipped = (reason: string): string =>
+  reason.length <= REASON_LENGTH ? reason : `${reason.slice(0, REASON_LENGTH).toWellFormed()}…`;
 
 const STANDING_NOTES = {
   may_decide: null,
@@ -72,11 +90,18 @@ const WaitingFacts = ({ item, now }: { item: QueueItem; now: Date }): JSX.Elemen
 );
 
 const DecidedFacts = ({ item, now }: { item: QueueItem; now: Date }): JSX.Element => (
-  <p class="row-facts">
-    <StateBadge state={item.state} />
-    {item.decidedAt !== null && <Moment time={item.decidedAt} now={now} />}
-    {item.decidedBy.length > 0 && <span>by {list(item.decidedBy)}</span>}
-  </p>
+  <>
+    <p class="row-facts">
+      <StateBadge state={item.state} />
+      {item.decidedAt !== null && <Moment time={item.decidedAt} now={now} />}
+      {item.decidedBy.length > 0 && <span>by {list(item.decidedBy.map(({ name }) => name))}</span>}
+    </p>
+    {item.decidedBy.map(({ reason }) => (
+      <p class="row-reason">
+        <VisibleText text={clipped(reason)} />
+      </p>
+    ))}
+  </>
 );
 
 const Row = ({ item, show, now }: { item: QueueItem; show: QueueModel['show']; now: Date }): JSX.Element => (
@@ -102,10 +127,18 @@ const Row = ({ item, show, now }: { item: QueueItem; show: QueueModel['show']; n
 
 const countWaiting = (model: QueueModel): string => {
   const open = model.items.filter((item) => item.standing === 'may_decide').length;
-  const more = model.next === null && model.first ? '' : ' on this page';
+  const whole = model.next === null && model.first;
+  const more = `${whole ? '' : ' on this page'}${isFiltered(model.filters) ? ' in this filter' : ''}`;
   if (open === 0) return `Nothing waits for you${more}.`;
   return `${open} ${open === 1 ? 'request waits' : 'requests wait'} for you${more}.`;
 };
+
+const NothingFound = (): JSX.Element => (
+  <div class="empty">
+    <p class="empty-title">Nothing found</p>
+    <p>No request in this list matches the filter.</p>
+  </div>
+);
 
 const Empty = ({ show }: { show: QueueModel['show'] }): JSX.Element => (
   <div class="empty">
@@ -118,6 +151,8 @@ const Empty = ({ show }: { show: QueueModel['show'] }): JSX.Element => (
   </div>
 );
 
+const isFiltered = (filters: QueueFilters): boolean => Object.values(filters).some((value) => value !== '');
+
 /** The list itself, which htmx refreshes. */
 export const Queue = ({ model }: { model: QueueModel }): JSX.Element => (
   <>
@@ -125,7 +160,11 @@ export const Queue = ({ model }: { model: QueueModel }): JSX.Element => (
       {model.show === 'waiting' ? countWaiting(model) : 'Approved and denied requests, newest first.'}
     </p>
     {model.items.length === 0 ? (
-      <Empty show={model.show} />
+      isFiltered(model.filters) ? (
+        <NothingFound />
+      ) : (
+        <Empty show={model.show} />
+      )
     ) : (
       <ul class="rows">
         {model.items.map((item) => (
@@ -147,6 +186,17 @@ const Tab = (props: { href: string; name: string; current: boolean }): JSX.Eleme
       {props.name}
     </a>
   </li>
+);
+
+/** Told where they work: `assets/keys.js` listens only while the box is ticked (WCAG 2.1.4). */
+const KeyNote = (): JSX.Element => (
+  <p class="keys">
+    <label>
+      <input type="checkbox" id="keys" defaultChecked /> Keys:
+    </label>{' '}
+    <kbd>j</kbd> next, <kbd>k</kbd> previous, <kbd>o</kbd> or <kbd>Enter</kbd> open, <kbd>a</kbd> open and
+    give a reason
+  </p>
 );
 
 /** How often an open queue asks whether anything changed. */
@@ -171,6 +221,7 @@ export const QueuePage = (props: {
           </ul>
         </nav>
       </header>
+      <QueueFilterForm model={model} />
       <LivePart
         id="queue"
         href={props.href}
@@ -180,6 +231,7 @@ export const QueuePage = (props: {
       >
         <Queue model={model} />
       </LivePart>
+      <KeyNote />
     </Layout>
   );
 };

@@ -1,9 +1,8 @@
 /**
  * What people are asked to decide: a person sees exactly the requests whose terms name one of their groups, waiting
- * or decided, and nothing of any other. Reads only; `vote.ts` alone changes anything. Times in cursors are text of
- * the database, microseconds and all: a JavaScript date would lose rows between two pages.
+ * or decided, and nothing of any other. Reads only; `vote.ts` alone changes anything.
  */
-import { type RawBuilder, sql } from 'kysely';
+import { sql } from 'kysely';
 import type { VerifiedWorkload } from '../identity/verified-workload.ts';
 import type { Decision } from '../policy/decision.ts';
 import type { Principal } from '../registry/registry.ts';
@@ -11,9 +10,6 @@ import type { Database } from '../storage/database.ts';
 import type { GrantEnd, GrantState, RequestState } from '../storage/tables.ts';
 import { APPROVER_ROLE_PREFIX } from './quorum.ts';
 import type { Terms } from './request-digest.ts';
-
-/** The place after which a page of a list begins. */
-export type QueueCursor = { readonly time: string; readonly id: string };
 
 /** Someone who approves, by Entra's roles. */
 export type QueueReader = Principal & { readonly roles: readonly string[] };
@@ -30,17 +26,10 @@ export type QueueEntry = {
   readonly decidedAt: Date | null;
   readonly approvals: number;
   readonly quorum: number;
-  /** Names of those who voted, in order; the object id of whoever's name was erased. */
-  readonly voters: readonly string[];
+  /** Those who voted and why, in order; the object id of whoever's name was erased. */
+  readonly voters: readonly { readonly name: string; readonly reason: string }[];
   /** Whether the reader is among them. */
   readonly voted: boolean;
-};
-
-export type QueuePart = {
-  readonly items: readonly QueueEntry[];
-  readonly next: QueueCursor | null;
-  /** The database's clock at the read. */
-  readonly now: Date;
 };
 
 export type CastVote = Principal & {
@@ -74,87 +63,11 @@ export type ApprovalRequest = Omit<QueueEntry, 'voters' | 'voted'> & {
   readonly now: Date;
 };
 
-const CURSOR = /^((?!0000)\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z)~([\w-]{1,64})$/;
-
-/** JavaScript takes 31 February for a day of March; PostgreSQL takes it for an error. */
-const isOnCalendar = (time: string): boolean => {
-  const date = new Date(time);
-  return !Number.isNaN(date.getTime()) && time.startsWith(date.toISOString().slice(0, -1));
-};
-
-/** Reads a cursor of an earlier page's address; null if it is none. */
-export const parseQueueCursor = (text: string): QueueCursor | null => {
-  const [, time, id] = CURSOR.exec(text) ?? [];
-  return time === undefined || id === undefined || !isOnCalendar(time) ? null : { time, id };
-};
-
-export const renderQueueCursor = ({ time, id }: QueueCursor): string => `${time}~${id}`;
-
 /** Groups that the roles make a person eligible for. */
 export const approverGroups = (roles: readonly string[]): string[] =>
   roles
     .filter((role) => role.startsWith(APPROVER_ROLE_PREFIX))
     .map((role) => role.slice(APPROVER_ROLE_PREFIX.length));
-
-const microseconds = (column: string): RawBuilder<string> =>
-  sql<string>`to_char(${sql.ref(column)} at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
-
-const entryColumns = (reader: QueueReader) => sql`
-  r.id as "requestId", r.agent_id as "agentId", r.audience, r.scopes, r.terms, r.state, r.approvals, r.quorum,
-  r.opened_at as "openedAt", r.expires_at as "expiresAt", r.decided_at as "decidedAt", now() as now,
-  array(select coalesce(p.name, v.approver_object::text) from votes v
-    left join people p on p.tenant_id = v.approver_tenant and p.object_id = v.approver_object
-    where v.request_id = r.id order by v.voted_at) as voters,
-  exists(select from votes v where v.request_id = r.id and v.terms_digest = r.terms_digest
-    and v.approver_tenant = ${reader.tenant}
-    and v.approver_object = ${reader.object}) as voted`;
-
-type EntryRow = QueueEntry & { readonly cursor: string; readonly now: Date };
-
-const partOf = (rows: readonly EntryRow[], limit: number): QueuePart => {
-  const items = rows.slice(0, limit);
-  const last = items.at(-1);
-  return {
-    items,
-    next: rows.length > limit && last !== undefined ? { time: last.cursor, id: last.requestId } : null,
-    now: rows[0]?.now ?? new Date(),
-  };
-};
-
-export type QueuePage = { readonly after: QueueCursor | null; readonly limit: number };
-
-/** Requests that wait and that the reader's groups may decide, the first to close first. */
-export const findWaiting = async (
-  database: Database,
-  reader: QueueReader,
-  { after, limit }: QueuePage,
-): Promise<QueuePart> => {
-  const { rows } = await sql<EntryRow>`
-    select ${entryColumns(reader)}, ${microseconds('r.expires_at')} as cursor
-    from access_requests r
-    where r.state = 'pending' and r.expires_at > now()
-      and r.terms->'groups' ?| ${approverGroups(reader.roles)}::text[]
-      and (${after === null} or (r.expires_at, r.id) > (${after?.time ?? null}::timestamptz, ${after?.id ?? null}::text))
-    order by r.expires_at, r.id limit ${limit + 1}`.execute(database.pages);
-  return partOf(rows, limit);
-};
-
-/** Requests that people approved or denied and that the reader's groups might have, the newest decision first. */
-export const findDecided = async (
-  database: Database,
-  reader: QueueReader,
-  { after, limit }: QueuePage,
-): Promise<QueuePart> => {
-  const { rows } = await sql<EntryRow>`
-    select ${entryColumns(reader)}, ${microseconds('r.decided_at')} as cursor
-    from access_requests r
-    where r.state in ('approved', 'denied')
-      and r.terms->'groups' ?| ${approverGroups(reader.roles)}::text[]
-      and (${after === null} or r.decided_at < ${after?.time ?? null}::timestamptz
-        or r.decided_at = ${after?.time ?? null}::timestamptz and r.id > ${after?.id ?? null}::text)
-    order by r.decided_at desc, r.id limit ${limit + 1}`.execute(database.pages);
-  return partOf(rows, limit);
-};
 
 type ApprovalRow = Omit<ApprovalRequest, 'votes' | 'grant'> & {
   readonly grantState: GrantState | null;

@@ -148,7 +148,7 @@ export type ModelContext = {
 export const approvalModel = (
   request: ApprovalRequest,
   context: ModelContext,
-): Omit<ApprovalModel, 'decision' | 'notice'> => {
+): Omit<ApprovalModel, 'decision' | 'notice' | 'unusual'> => {
   const facts = factsOf(request, context);
   return {
     requestId: request.requestId,

@@ -1,18 +1,11 @@
-/** The queue and one request of it. Reading changes nothing, however often and by whatever it is fetched. */
+/** One request of the queue. Reading changes nothing, however often and by whatever it is fetched. */
 import type Router from '@koa/router';
 import { ApprovalPage } from '../../views/approval-page.tsx';
-import { Queue, type QueueModel, QueuePage } from '../../views/queue-page.tsx';
 import { Standing } from '../../views/standing.tsx';
-import {
-  type ApprovalRequest,
-  findDecided,
-  findForApprover,
-  findWaiting,
-  parseQueueCursor,
-  renderQueueCursor,
-} from '../access/approval-queue.ts';
+import { type ApprovalRequest, findForApprover } from '../access/approval-queue.ts';
+import { findUnusual } from '../access/unusual.ts';
 import { answerLive, answerPage, answerRefusal, pageContext } from './answers.tsx';
-import { approvalModel, ownersOf, queueItem, stateNow } from './approval-model.ts';
+import { approvalModel, ownersOf, stateNow } from './approval-model.ts';
 import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts.ts';
 import { decisionModel } from './decision-model.ts';
 import { decisionNow } from './decision-now.ts';
@@ -27,42 +20,11 @@ import type { Session } from './sessions.ts';
 import { shownOf } from './shown.ts';
 import { tellRefusal } from './tell-refusal.ts';
 
-/** Requests on one page of the queue: more than anybody reads at once. */
-const QUEUE_PAGE_SIZE = 50;
-
 /** The session that the guard demanded. */
 export const sessionOf = (context: ConsoleContext): Session => {
   const { session } = context.state;
   if (session === null) throw new Error('a route without its guard');
   return session;
-};
-
-const queueAddress = (show: QueueModel['show'], after: string | null): string => {
-  const query = new URLSearchParams({
-    ...(show === 'decided' && { show }),
-    ...(after !== null && { after }),
-  });
-  return query.size === 0 ? '/approvals' : `/approvals?${query}`;
-};
-
-const showQueue = async (parts: ConsoleParts, context: ConsoleContext): Promise<void> => {
-  const session = sessionOf(context);
-  const show = context.query.show === 'decided' ? 'decided' : 'waiting';
-  const after = typeof context.query.after === 'string' ? parseQueueCursor(context.query.after) : null;
-  const find = show === 'decided' ? findDecided : findWaiting;
-  const found = await find(parts.database, session, { after, limit: QUEUE_PAGE_SIZE });
-  const registry = parts.registry();
-  const model: QueueModel = {
-    show,
-    items: found.items.map((entry) => queueItem(entry, registry, session)),
-    now: found.now,
-    next: found.next === null ? null : queueAddress(show, renderQueueCursor(found.next)),
-    first: after === null,
-  };
-  const href = queueAddress(show, after === null ? null : renderQueueCursor(after));
-  answerLive(context, <Queue model={model} />, (tag) => (
-    <QueuePage page={pageContext(parts, context)} model={model} href={href} tag={tag} />
-  ));
 };
 
 /** The request of the address, if it exists and this person's groups may decide it; else null. */
@@ -106,6 +68,7 @@ export const showApproval = async (
   const parsed = parseNarrowing(narrow, request.terms, mayShorten);
   const narrowing = parsed !== null && 'narrowing' in parsed ? parsed.narrowing : null;
   const shown = narrowedRequest(request, narrowing);
+  const unusual = await findUnusual(parts.database, shown);
   const model = {
     ...approvalModel(shown, { registry, names, policyRevision: parts.policyRevision(), reader: session }),
     decision: decisionModel(shown, {
@@ -120,6 +83,7 @@ export const showApproval = async (
       shown: now === null ? '' : shownOf(shown, registry, now),
       narrowing: narrowingModel(request, narrowing === null ? null : narrow, mayShorten),
     }),
+    unusual,
     notice: mishap?.notice ?? null,
   };
   const page = (tag: string) => <ApprovalPage page={pageContext(parts, context)} model={model} tag={tag} />;
@@ -136,6 +100,5 @@ const showRequest = async (parts: ConsoleParts, context: ConsoleContext): Promis
 
 export const approvalRoutes = (router: Router<ConsoleState>, parts: ConsoleParts): void => {
   const approver = [requireSession(parts), requireRole(parts, mayApprove, 'the app role Approver')] as const;
-  router.get('/approvals', ...approver, (context) => showQueue(parts, context));
   router.get('/approvals/:request_id', ...approver, (context) => showRequest(parts, context));
 };

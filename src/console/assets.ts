@@ -24,6 +24,8 @@ const SCRIPTS = [
   'htmx.org/dist/ext/hx-csp.min.js',
   'htmx.org/dist/ext/hx-ptag.min.js',
 ] as const;
+/** Ours, after those. */
+const OWN_SCRIPTS = ['keys.js'] as const;
 const STYLES = ['@picocss/pico/css/pico.min.css'] as const;
 const OWN_STYLES = [
   'scheme.css',
@@ -67,7 +69,7 @@ export const loadAssets = (): Assets => {
     return `/assets/${published}`;
   };
   return {
-    scripts: SCRIPTS.map((file) => add(require.resolve(file))),
+    scripts: [...SCRIPTS.map((file) => require.resolve(file)), ...OWN_SCRIPTS.map(ownFile)].map(add),
     styles: [...STYLES.map((file) => require.resolve(file)), ...OWN_STYLES.map(ownFile)].map(add),
     icon: add(ownFile(ICON)),
     find: (name) => assets.get(name),

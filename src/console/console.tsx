@@ -11,6 +11,7 @@ import { auditRoutes } from './audit-routes.tsx';
 import type { ConsoleOptions, ConsoleParts, ConsoleState } from './console-parts.ts';
 import { openEntra } from './entra.ts';
 import { answerSafely, boundedPages, refuseRole, withSession } from './guards.tsx';
+import { queueRoutes } from './queue-routes.tsx';
 import { notFound } from './refusals.ts';
 import { mayApprove, mayReadTrail } from './roles.ts';
 import { signInRoutes } from './sign-in-routes.tsx';
@@ -69,6 +70,7 @@ export const consoleRouter = (options: ConsoleOptions): Router<ConsoleState> => 
   router.use(boundedPages(parts));
   startRoute(router, parts);
   signInRoutes(router, parts);
+  queueRoutes(router, parts);
   approvalRoutes(router, parts);
   voteRoutes(router, parts);
   traceRoutes(router, parts);

@@ -39,7 +39,7 @@ describe('the queue', () => {
     async (time) => {
       const cookie = await test.signIn(test.people.approver);
       for (const show of ['', '&show=decided']) {
-        const answer = await test.get(`/approvals?after=${time}~areq_x${show}`, { cookie });
+        const answer = await test.get(`/approvals?after=0~${time}~areq_x${show}`, { cookie });
         expect(answer.status).toBe(200);
       }
     },

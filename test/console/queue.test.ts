@@ -21,18 +21,57 @@ const listed = (text: string): string[] =>
   [...text.matchAll(/id="open-(areq_[\w-]+)"/g)].map(([, id = '']) => id);
 const scope = { scopes: ['reports.read'] };
 
-it('shows what waits for the person’s groups and nothing else, the first to close first', async () => {
-  const late = await test.openRequest(scope);
-  const soon = await test.openRequest({ ...scope, approval: { pendingSeconds: 300 } });
-  const other = await test.openRequest({
-    agent: 'support-agent',
-    audience: 'api://knowledge.prod',
-    scopes: ['articles.write'],
-    groups: ['knowledge'],
+const knowledge = {
+  agent: 'support-agent',
+  audience: 'api://knowledge.prod',
+  scopes: ['articles.write'],
+  groups: ['knowledge'],
+};
+
+it('shows what waits for the person’s groups and nothing else: theirs to decide, then sensitive, then old', async () => {
+  const old = await test.openRequest({ ...scope, quorum: 2 });
+  const other = await test.openRequest(knowledge);
+  const young = await test.openRequest({ scopes: ['reports.young'], approval: { pendingSeconds: 60 } });
+  const critical = await test.openRequest({
+    agent: 'ops-agent',
+    audience: 'api://operations.prod',
+    scopes: ['release.deploy'],
+    groups: ['release'],
   });
-  expect(listed(await page('/approvals'))).toEqual([soon.requestId, late.requestId, other.requestId]);
-  const knowledge = await test.signIn(test.people.knowledge);
-  expect(listed(await page('/approvals', knowledge))).toEqual([other.requestId]);
+  const rankOf = (audience: string) => test.registry.resources.get(audience)?.sensitivity;
+  expect([
+    rankOf('api://operations.prod'),
+    rankOf('api://reports.prod'),
+    rankOf('api://knowledge.prod'),
+  ]).toEqual(['critical', 'high', 'low']);
+  const mine = [critical, old, young, other].map(({ requestId }) => requestId);
+  expect(listed(await page('/approvals'))).toEqual(mine);
+  expect(listed(await page('/approvals', await test.signIn(test.people.knowledge)))).toEqual([
+    other.requestId,
+  ]);
+  await vote(test, old, test.people.approver);
+  expect(listed(await page('/approvals'))).toEqual(
+    [critical, young, other, old].map(({ requestId }) => requestId),
+  );
+});
+
+it('is narrowed by what the address says, keeps it on the next page, and takes anything for text', async () => {
+  const reports = await test.openRequest(scope);
+  const articles = await test.openRequest(knowledge);
+  const found = async (query: string): Promise<string[]> => listed(await page(`/approvals?${query}`));
+  expect(await found('agent=SUPPORT')).toEqual([articles.requestId]);
+  expect(await found('api=reports')).toEqual([reports.requestId]);
+  expect(await found('api=api%3A%2F%2Fknowledge.prod&environment=prod')).toEqual([articles.requestId]);
+  expect(await found('environment=dev')).toEqual([]);
+  expect(await found('sensitivity=high')).toEqual([reports.requestId]);
+  expect(await found('agent=support&agent=x')).toEqual([]);
+  for (const text of ["' or true --", '%00', '%ED%A0%80', '<script>', '{}', '%'])
+    expect([text, await found(`agent=${text}&outcome=${text}`)]).toEqual([text, []]);
+  for (let index = 0; index < 52; index += 1) await test.openRequest({ scopes: [`reports.n${index}`] });
+  const whole = await page('/approvals?api=reports');
+  expect(whole).toMatch(/<a href="\/approvals\?api=reports&amp;after=[^"]+"/);
+  expect(whole).toMatch(/hx-get="\/approvals\?api=reports"/);
+  expect(whole).toContain('value="reports"');
 });
 
 it('leaves out what is over, though no sweeper has said so yet', async () => {
@@ -54,6 +93,12 @@ it('finds what was decided, the newest first, with who decided', async () => {
   const text = await page('/approvals?show=decided');
   expect(listed(text).slice(0, 2)).toEqual([second.requestId, first.requestId]);
   expect(text).toContain('by Sam Second');
+  expect(text).toContain('the month is closed');
+  expect(listed(await page('/approvals?show=decided&outcome=denied')).slice(0, 1)).toEqual([
+    second.requestId,
+  ]);
+  expect(listed(await page('/approvals?show=decided&outcome=approved'))).not.toContain(second.requestId);
+  expect(listed(await page('/approvals?show=decided&agent=support'))).toEqual([]);
   expect(listed(await page('/approvals'))).toEqual([]);
 });
 

@@ -23,6 +23,7 @@ const consequences: ConsequenceModel = {
 };
 const model: ApprovalModel = {
   requestId: 'areq_1',
+  unusual: [{ kind: 'first_time' }],
   facts: {
     agent: {
       id: 'reporting-agent',

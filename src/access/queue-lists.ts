@@ -1,0 +1,147 @@
+/**
+ * The lists of the queue, keyset-paged. What waits comes in the order in which it should be looked at: what this
+ * person can decide, then the more sensitive, then the older. Times in cursors are text of the database, microseconds
+ * and all: a JavaScript date would lose rows between two pages.
+ */
+import { type RawBuilder, sql } from 'kysely';
+import { isSamePrincipal, type Registry } from '../registry/registry.ts';
+import type { Database } from '../storage/database.ts';
+import { approverGroups, type QueueEntry, type QueueReader } from './approval-queue.ts';
+
+/** The place after which a page of a list begins; `rank` is 0 where the list has no other order than time. */
+export type QueueCursor = { readonly rank: number; readonly time: string; readonly id: string };
+
+export type QueuePart = {
+  readonly items: readonly QueueEntry[];
+  readonly next: QueueCursor | null;
+  /** The database's clock at the read. */
+  readonly now: Date;
+};
+
+/** Null: any. */
+export type QueueFilter = {
+  readonly agents: readonly string[] | null;
+  readonly audiences: readonly string[] | null;
+  /** Of decided requests only. */
+  readonly outcome: 'approved' | 'denied' | null;
+};
+
+export type QueuePage = {
+  readonly after: QueueCursor | null;
+  readonly limit: number;
+  readonly filter: QueueFilter;
+};
+
+const CURSOR = /^(\d)~((?!0000)\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z)~([\w-]{1,64})$/;
+
+/** JavaScript takes 31 February for a day of March; PostgreSQL takes it for an error. */
+const isOnCalendar = (time: string): boolean => {
+  const date = new Date(time);
+  return !Number.isNaN(date.getTime()) && time.startsWith(date.toISOString().slice(0, -1));
+};
+
+/** Reads a cursor of an earlier page's address; null if it is none. */
+export const parseQueueCursor = (text: string): QueueCursor | null => {
+  const [, rank, time, id] = CURSOR.exec(text) ?? [];
+  return time === undefined || id === undefined || !isOnCalendar(time)
+    ? null
+    : { rank: Number(rank), time, id };
+};
+
+export const renderQueueCursor = ({ rank, time, id }: QueueCursor): string => `${rank}~${time}~${id}`;
+
+const microseconds = (column: string): RawBuilder<string> =>
+  sql<string>`to_char(${sql.ref(column)} at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+
+/** Counted, since PostgreSQL may answer `exists` by reading all votes there are. */
+const votedBy = (reader: QueueReader) => sql`
+  (select count(*) from votes v where v.request_id = r.id and v.terms_digest = r.terms_digest
+    and v.approver_tenant = ${reader.tenant} and v.approver_object = ${reader.object}) > 0`;
+
+const entryColumns = (reader: QueueReader) => sql`
+  r.id as "requestId", r.agent_id as "agentId", r.audience, r.scopes, r.terms, r.state, r.approvals, r.quorum,
+  r.opened_at as "openedAt", r.expires_at as "expiresAt", r.decided_at as "decidedAt", now() as now,
+  array(select jsonb_build_object('name', coalesce(p.name, v.approver_object::text), 'reason', v.reason) from votes v
+    left join people p on p.tenant_id = v.approver_tenant and p.object_id = v.approver_object
+    where v.request_id = r.id order by v.voted_at) as voters,
+  ${votedBy(reader)} as voted`;
+
+const matching = ({ agents, audiences, outcome }: QueueFilter) => sql`
+  ${agents === null ? sql`` : sql`and r.agent_id = any(${agents}::text[])`}
+  ${audiences === null ? sql`` : sql`and r.audience = any(${audiences}::text[])`}
+  ${outcome === null ? sql`` : sql`and r.state = ${outcome}`}`;
+
+type EntryRow = QueueEntry & { readonly rank: number; readonly cursor: string; readonly now: Date };
+
+const partOf = (rows: readonly EntryRow[], limit: number): QueuePart => {
+  const items = rows.slice(0, limit);
+  const last = items.at(-1);
+  return {
+    items,
+    next:
+      rows.length > limit && last !== undefined
+        ? { rank: last.rank, time: last.cursor, id: last.requestId }
+        : null,
+    now: rows[0]?.now ?? new Date(),
+  };
+};
+
+const SENSITIVITY_RANK = { critical: 0, high: 1, moderate: 2, low: 3 } as const;
+const UNKNOWN_RANK = 4;
+/** Added for what this person cannot decide: above every rank of sensitivity. */
+const NOT_MINE = 5;
+
+/** Requests that wait and that the reader's groups may decide. `registry` ranks APIs and names who owns an agent. */
+export const findWaiting = async (
+  database: Database,
+  reader: QueueReader,
+  { after, limit, filter, registry }: QueuePage & { readonly registry: Registry },
+): Promise<QueuePart> => {
+  const resources = [...registry.resources.values()];
+  const accounts = registry.accountsOf(reader);
+  const answersFor = [...registry.agents.values()]
+    .filter((agent) =>
+      [...agent.owners, ...agent.sponsors].some((person) =>
+        accounts.some((account) => isSamePrincipal(account, person)),
+      ),
+    )
+    .map(({ id }) => id);
+  const rank = sql`coalesce(s.rank, ${UNKNOWN_RANK}::int)
+    + case when r.agent_id = any(${answersFor}::text[]) or ${votedBy(reader)}
+      then ${NOT_MINE}::int else 0 end`;
+  const { rows } = await sql<EntryRow>`
+    select ${entryColumns(reader)}, ${microseconds('r.opened_at')} as cursor, ${rank} as rank
+    from access_requests r
+    left join unnest(${resources.map(({ audience }) => audience)}::text[],
+      ${resources.map(({ sensitivity }) => SENSITIVITY_RANK[sensitivity])}::int[]) as s (audience, rank)
+      on s.audience = r.audience
+    where r.state = 'pending' and r.expires_at > now()
+      and r.terms->'groups' ?| ${approverGroups(reader.roles)}::text[] ${matching(filter)}
+      ${
+        after === null
+          ? sql``
+          : sql`and (${rank}, r.opened_at, r.id) > (${after.rank}::int, ${after.time}::timestamptz, ${after.id}::text)`
+      }
+    order by ${rank}, r.opened_at, r.id limit ${limit + 1}`.execute(database.pages);
+  return partOf(rows, limit);
+};
+
+/** Requests that people approved or denied and that the reader's groups might have, the newest decision first. */
+export const decidedQuery = (reader: QueueReader, { after, limit, filter }: QueuePage) => sql<EntryRow>`
+  select ${entryColumns(reader)}, ${microseconds('r.decided_at')} as cursor, 0 as rank
+  from access_requests r
+  where r.state in ('approved', 'denied')
+    and r.terms->'groups' ?| ${approverGroups(reader.roles)}::text[] ${matching(filter)}
+    ${
+      after === null
+        ? sql``
+        : sql`and r.decided_at <= ${after.time}::timestamptz
+            and (r.decided_at < ${after.time}::timestamptz or r.id > ${after.id}::text)`
+    }
+  order by r.decided_at desc, r.id limit ${limit + 1}`;
+
+export const findDecided = async (
+  database: Database,
+  reader: QueueReader,
+  page: QueuePage,
+): Promise<QueuePart> => partOf((await decidedQuery(reader, page).execute(database.pages)).rows, page.limit);
