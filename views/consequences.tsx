@@ -30,10 +30,12 @@ export type ConsequenceModel = {
   readonly denyQuorum: number;
 };
 
-const remaining = ({ quorum, approvals }: ConsequenceModel): string => {
-  if (quorum <= 1) return 'One approval is enough; it takes effect at once.';
+const remaining = ({ quorum, approvals, startsAfterSeconds: later }: ConsequenceModel): string => {
+  const effect =
+    later === 0 ? 'takes effect at once' : `takes effect ${duration(later)} later; no token exists before`;
+  if (quorum <= 1) return `One approval is enough; it ${effect}.`;
   return quorum - approvals <= 1
-    ? `${quorum} different people must approve; ${approvals} did, so the next approval takes effect at once.`
+    ? `${quorum} different people must approve; ${approvals} did, so the next approval ${effect}.`
     : `${quorum} different people must approve; ${approvals} did so far.`;
 };
 
@@ -62,12 +64,9 @@ export const Consequences = ({ model, open }: { model: ConsequenceModel; open: b
     <Sentence model={model} />
     <ul>
       <li>{remaining(model)}</li>
-      {model.startsAfterSeconds > 0 && (
-        <li>{`It begins ${duration(model.startsAfterSeconds)} after that approval, and no token exists before.`}</li>
-      )}
       <li>{renewal(model.maxTokens)}</li>
       <li>
-        {`If the agent does not collect it within ${duration(model.pickupSeconds)}, the approval lapses.`}
+        {`If the agent does not collect it within ${duration(model.pickupSeconds)}${model.startsAfterSeconds > 0 ? ' from then' : ''}, the approval lapses.`}
       </li>
       <li class={model.keyBound ? undefined : 'caution'}>
         {model.keyBound

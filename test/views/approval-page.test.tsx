@@ -172,6 +172,7 @@ describe('what an approval does, in words', () => {
     [{ maxTokens: null }, 'renewed only after agent, policy and approval were checked again'],
     [{ quorum: 2, approvals: 0 }, '2 different people must approve; 0 did so far'],
     [{ quorum: 2, approvals: 1 }, 'the next approval takes effect at once'],
+    [{ startsAfterSeconds: 14_400 }, 'it takes effect 4 hours later; no token exists before'],
     [{ keyBound: true }, 'Only the holder of the key'],
     [{ keyBound: false }, 'whoever holds this agent’s Entra token can collect it'],
     [{ pickupSeconds: 90 }, 'within 1 minute 30 seconds'],
