@@ -9,10 +9,10 @@ import type { Clock } from '../clock.ts';
 import { KeysUnavailable } from './keys-unavailable.ts';
 import type { KeySet, PublishedKey } from './parse-key-set.ts';
 
-/** Older keys go on being used, and are fetched again meanwhile. */
-const FRESH_MS = 10 * 60_000;
-/** Nobody asked for so long that a withdrawal may have gone unseen: fetched before a key is believed. */
-const OVERDUE_MS = 15 * 60_000;
+/** Older keys go on being used, and are fetched again meanwhile: where they are in use, nobody ever waits. */
+const FRESH_MS = 8 * 60_000;
+/** No older document is believed while the issuer can be asked: a withdrawn key is gone after so long, idle or not. */
+const OVERDUE_MS = 10 * 60_000;
 /** Older keys are used no more: Entra announces a withdrawal by leaving the key out. */
 const STALE_MAX_MS = 24 * 3_600_000;
 /** Pause between two fetches made only because an assertion named an unknown key. */

@@ -39,6 +39,7 @@ describe('a good assertion', () => {
         assertionId: 'tWc3xMTa_U-NLrOSTmAaAA',
         credential: 'secret',
         version: '2.0',
+        strictReplay: false,
         roles: ['Agent.Exchange'],
         issuedAt: NOW_SECONDS - 300,
         expiresAt: NOW_SECONDS + HOUR,
@@ -106,6 +107,7 @@ describe('a good assertion', () => {
       'objectId',
       'parentApplicationId',
       'roles',
+      'strictReplay',
       'tenantId',
       'version',
     ]);

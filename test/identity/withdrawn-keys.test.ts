@@ -25,6 +25,7 @@ const issuer = (...names: string[]) => {
 
 describe('keys nobody asked for in a while', () => {
   it.each([
+    ['ten minutes and a moment', 10 * MINUTE + 1],
     ['16 minutes', 16 * MINUTE],
     ['23 hours', 23 * HOUR],
   ])(
@@ -40,6 +41,35 @@ describe('keys nobody asked for in a while', () => {
       expect(world.fetches).toBe(2);
     },
   );
+
+  it('are believed for ten minutes at most after a withdrawal, however seldom somebody asks (T62)', async () => {
+    for (const idle of [8 * MINUTE + 1, 9 * MINUTE, 10 * MINUTE, 10 * MINUTE + 1]) {
+      const { world, find } = issuer('a', 'withdrawn');
+      await find('withdrawn');
+      world.published = ['a'];
+      world.now += idle;
+      const believed = (await find('withdrawn')) === 'foreign';
+      expect([idle, believed]).toEqual([idle, idle <= 10 * MINUTE]);
+    }
+  });
+
+  it('make nobody wait for a fetch where they are in use', async () => {
+    const { world, find } = issuer('a');
+    await find('a');
+    for (let second = 0; second < 3_600; second += 1) {
+      world.now += 1_000;
+      let waits = true;
+      const found = find('a').then((key) => {
+        waits = false;
+        return key;
+      });
+      await Promise.resolve();
+      await Promise.resolve();
+      expect([second, waits]).toEqual([second, false]);
+      expect(await found).toBe('foreign');
+    }
+    expect(world.fetches).toBeGreaterThan(6);
+  });
 
   it('are believed when the issuer is away, and nobody waits for it a second time', async () => {
     const { world, find } = issuer('a');
