@@ -5,7 +5,7 @@
 import type { JSX } from 'preact';
 import type { Environment } from './badges.tsx';
 import { Scopes } from './scopes.tsx';
-import { duration } from './words.ts';
+import { duration, list } from './words.ts';
 
 export type ConsequenceModel = {
   readonly agent: string;
@@ -26,11 +26,16 @@ export type ConsequenceModel = {
   readonly keyBound: boolean;
   readonly quorum: number;
   readonly approvals: number;
+  /** Groups of which somebody must approve, each by a different person. */
+  readonly requiredGroups: readonly string[];
   /** Different people whose denial denies. */
   readonly denyQuorum: number;
 };
 
-const remaining = ({ quorum, approvals, startsAfterSeconds: later }: ConsequenceModel): string => {
+const remaining = (model: ConsequenceModel): string => {
+  const { quorum, approvals, requiredGroups, startsAfterSeconds: later } = model;
+  if (requiredGroups.length > 0)
+    return `${quorum} different people must approve, among them one each of ${list(requiredGroups)}; ${approvals} did so far.`;
   const effect =
     later === 0 ? 'takes effect at once' : `takes effect ${duration(later)} later; no token exists before`;
   if (quorum <= 1) return `One approval is enough; it ${effect}.`;

@@ -6,6 +6,7 @@ import type { ConsequenceModel } from '../../views/consequences.tsx';
 import type { QueueItem } from '../../views/queue-page.tsx';
 import type { StandingModel } from '../../views/standing.tsx';
 import type { ApprovalRequest, QueueEntry } from '../access/approval-queue.ts';
+import type { DecisionNow } from '../access/check-vote.ts';
 import { conditionsOf } from '../access/quorum.ts';
 import { isSamePrincipal, type Principal, type Registry } from '../registry/registry.ts';
 import type { Names } from './people.ts';
@@ -119,7 +120,12 @@ const factsOf = (
   };
 };
 
-const consequencesOf = (request: ApprovalRequest, facts: ApprovalFacts): ConsequenceModel => ({
+/** What was frozen and what policy says now must both be satisfied: the page tells the stricter. */
+const consequencesOf = (
+  request: ApprovalRequest,
+  facts: ApprovalFacts,
+  now: DecisionNow | null,
+): ConsequenceModel => ({
   agent: facts.agent.name,
   scopes: request.terms.scopes,
   resource: facts.resource.name,
@@ -131,9 +137,15 @@ const consequencesOf = (request: ApprovalRequest, facts: ApprovalFacts): Consequ
   pickupSeconds: Math.min(request.decision.approval?.pickupSeconds ?? 0, request.terms.grant_seconds),
   denialHoldSeconds: request.decision.denialHoldSeconds,
   keyBound: request.proofKey !== null,
-  quorum: request.quorum,
+  quorum: Math.max(request.quorum, now?.approval?.quorum ?? 0),
   approvals: request.approvals,
-  denyQuorum: conditionsOf(request.terms).denyQuorum,
+  requiredGroups: [
+    ...new Set([...conditionsOf(request.terms).requiredGroups, ...(now?.approval?.requiredGroups ?? [])]),
+  ],
+  denyQuorum: Math.min(
+    conditionsOf(request.terms).denyQuorum,
+    now?.approval?.denyQuorum ?? Number.POSITIVE_INFINITY,
+  ),
 });
 
 export type ModelContext = {
@@ -142,6 +154,8 @@ export type ModelContext = {
   /** Bundle in force now. */
   readonly policyRevision: string | null;
   readonly reader: Principal;
+  /** What policy says now; null: it was not asked. */
+  readonly decisionNow: DecisionNow | null;
 };
 
 /** Everything of the page but the decision, which depends on the session and on what just happened. */
@@ -153,7 +167,7 @@ export const approvalModel = (
   return {
     requestId: request.requestId,
     facts,
-    consequences: consequencesOf(request, facts),
+    consequences: consequencesOf(request, facts, context.decisionNow),
     standing: standingModel(request, context.reader),
     words: request.justification,
   };

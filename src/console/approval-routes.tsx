@@ -5,7 +5,7 @@ import { Standing } from '../../views/standing.tsx';
 import { type ApprovalRequest, findForApprover } from '../access/approval-queue.ts';
 import { findUnusual } from '../access/unusual.ts';
 import { answerLive, answerPage, answerRefusal, pageContext } from './answers.tsx';
-import { approvalModel, ownersOf, stateNow } from './approval-model.ts';
+import { approvalModel, ownersOf, standingModel, stateNow } from './approval-model.ts';
 import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts.ts';
 import { decisionModel } from './decision-model.ts';
 import { decisionNow } from './decision-now.ts';
@@ -70,7 +70,14 @@ export const showApproval = async (
   const shown = narrowedRequest(request, narrowing);
   const unusual = await findUnusual(parts.database, shown);
   const model = {
-    ...approvalModel(shown, { registry, names, policyRevision: parts.policyRevision(), reader: session }),
+    ...approvalModel(shown, {
+      registry,
+      names,
+      policyRevision: parts.policyRevision(),
+      reader: session,
+      decisionNow: now,
+    }),
+    standing: standingModel(request, session),
     decision: decisionModel(shown, {
       session,
       owners,

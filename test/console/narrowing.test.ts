@@ -101,6 +101,8 @@ it('says whose earlier approval it would void, and shows it so afterwards', asyn
   const cookie = await test.signIn(test.people.second);
   const shown = await narrowedPage(request, cookie, 'keep=reports.read');
   expect(shown.page).toContain('The approval given before will not count');
+  expect(shown.page).toContain('1 of 2 approvals');
+  expect(shown.page).toContain('2 different people must approve; 0 did so far');
   const sent = { ...shown.form, verdict: 'approve', reason: 'less' };
   expect((await test.post(pathOf(request), sent, { cookie })).status).toBe(303);
   const page = await (

@@ -40,6 +40,14 @@ it('count on the page only for groups that the rule still names', async () => {
   expect(await stateOf(test, request)).toBe('pending');
 });
 
+it('are asked for by the page as the rule says by now, where that is more', async () => {
+  const request = await test.openRequest({ scopes: ['reports.read'], groups: ['payroll', 'release'] });
+  nowAsks({ groups: ['payroll', 'release'], quorum: 2, requiredGroups: ['release'] });
+  const cookie = await test.signIn(test.people.approver);
+  const page = await (await test.get(pathOf(request), { cookie })).text();
+  expect(page).toContain('2 different people must approve, among them one each of release; 0 did so far');
+});
+
 it('approve nothing that policy denies by now, but may deny it', async () => {
   const request = await test.openRequest({ scopes: ['reports.read'] });
   test.policy.decide = () => Promise.resolve({ ...PERMITTED_NOW, decision: 'deny' });

@@ -20,6 +20,7 @@ const consequences: ConsequenceModel = {
   quorum: 1,
   approvals: 0,
   denyQuorum: 1,
+  requiredGroups: [],
 };
 const model: ApprovalModel = {
   requestId: 'areq_1',
