@@ -6,7 +6,7 @@
 import { Agent, request } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
 import { sql } from 'kysely';
-import { revokeGrant } from '../src/access/end.ts';
+import { revokeGrants } from '../src/access/end.ts';
 import type { Database } from '../src/storage/database.ts';
 import { freePort } from '../src/storage/free-port.ts';
 import { startBalancer } from './balancer.ts';
@@ -89,7 +89,8 @@ const revoke = async (database: Database, agent: number, { requestId }: Issued):
     database.db,
   );
   const ending = { requestId, agentId: agentId(agent), grantId: rows[0]?.id ?? '' };
-  if (!(await revokeGrant(database, ending, 'bench'))) throw new Error(`${requestId} was not revoked`);
+  if (!(await revokeGrants(database, [ending], { by: 'test', cause: 'bench', endedBy: null })))
+    throw new Error(`${requestId} was not revoked`);
 };
 
 /** Measures `count` revokes, in one lane for each API. */

@@ -28,13 +28,13 @@ import { createMetrics } from './operations/metrics.ts';
 import { type Check, operationsHandler } from './operations/operations-handler.ts';
 import { readinessChecks } from './operations/readiness.ts';
 import { openPolicyEngine } from './policy/engine.ts';
+import type { Closings } from './registry/closings.ts';
 import { followRevisions } from './registry/follow.ts';
 import type { Registry } from './registry/registry.ts';
 import { openRevocationFeed } from './revocation/revocation-feed.ts';
 import { openCoordination } from './storage/coordination.ts';
 import { openStorage } from './storage/open-storage.ts';
 import { openRedis } from './storage/redis.ts';
-import type { SigningAlgorithm } from './tokens/signing-key.ts';
 import { openSigningKeys } from './tokens/signing-keys.ts';
 import { openConsoleKey } from './tokens/stored-keys.ts';
 
@@ -50,10 +50,6 @@ export type Broker = {
   readonly stop: () => Promise<void>;
 };
 
-/** What the APIs of a registry have their tokens signed with. */
-const algorithmsOf = ({ resources }: Registry): SigningAlgorithm[] =>
-  [...resources.values()].map(({ tokenSigningAlgorithm }) => tokenSigningAlgorithm);
-
 /** Starts a broker. Throws an error of one line that says what to do; nothing is left running then. */
 export const startBroker = async (config: Config, logger: Logger): Promise<Broker> => {
   await using parts = new AsyncDisposableStack();
@@ -65,11 +61,15 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
   await fillEmptyDatabase(config, database, policy);
 
   let registry: Registry | undefined;
+  let closings: Closings | undefined;
   const follower = followRevisions({
     database,
     intervalMs: FOLLOW_INTERVAL_MS,
     onRegistry: (taken) => {
       registry = taken;
+    },
+    onClosings: (taken) => {
+      closings = taken;
     },
     onPolicy: async (bundle) => void (await policy.load(bundle)),
     logger,
@@ -81,16 +81,18 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
       'no policy is in force: name a bundle in COUNTERSIGN_POLICY, or put one in force with "countersign policy activate"',
     );
   }
-  const currentRegistry = (): Registry => {
-    if (registry === undefined) throw new Error('the registry is not loaded');
-    return registry;
+  const loaded = <T>(part: T | undefined): T => {
+    if (part === undefined) throw new Error('what is in force is not loaded');
+    return part;
   };
+  const currentRegistry = (): Registry => loaded(registry);
+  const currentClosings = (): Closings => loaded(closings);
 
   const signingKeys = await openSigningKeys({
     database,
     keyEncryptionKeys: config.keyEncryptionKeys,
     maxAgeSeconds: config.keyMaxAgeDays * 24 * 3_600,
-    needed: () => algorithmsOf(currentRegistry()),
+    needed: () => [...currentRegistry().resources.values()].map((resource) => resource.tokenSigningAlgorithm),
     logger,
   });
   parts.defer(signingKeys.stop);
@@ -168,6 +170,7 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
       requests: accessRequests(database),
       verifyAssertion,
       registry: currentRegistry,
+      closings: currentClosings,
       policy,
       refusals,
       limits,

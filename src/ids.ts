@@ -34,5 +34,8 @@ export const newRequestId = (): RequestId => randomId(REQUEST_ID_PREFIX) as Requ
 export const newGrantId = (): GrantId => randomId('grant_') as GrantId;
 export const newTokenId = (): TokenId => randomId('tok_') as TokenId;
 
+/** A kill switch, `block_...`. */
+export const newBlockId = (): string => randomId('block_');
+
 /** A trace id of W3C Trace Context: 32 hex digits. */
 export const newTraceId = (): string => randomText('hex');

@@ -141,6 +141,11 @@ const REASONS = {
     description:
       'the subject_token has another request open: repeat that one, or get a new token from Entra for this one',
   },
+  assertion_superseded: {
+    error: 'invalid_request',
+    description: 'the subject_token was taken back: get a new one from Entra',
+  },
+  blocked: { error: 'access_denied', description: 'this is closed for now' },
   agent_disabled: { error: 'access_denied', description: 'this agent is disabled' },
   denied_by_policy: { error: 'access_denied', description: 'policy does not allow this' },
   denied_by_approver: { error: 'access_denied', description: 'an approver said no' },

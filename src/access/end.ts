@@ -40,6 +40,15 @@ const EXPIRE_GRANTS: Statement = {
 ), ${TELL} select request_id from ended`,
 };
 
+const CANCEL_REQUESTS: Statement = {
+  name: 'cancel-requests',
+  text: `with ended as (
+  update access_requests set state = 'cancelled', decided_at = now()
+  where id = any($1::text[]) and state = 'pending'
+  returning id as request_id
+), ${TELL} select request_id from ended`,
+};
+
 const LAPSE_GRANTS: Statement = {
   name: 'lapse-grants',
   text: `with ended as (
@@ -52,7 +61,7 @@ const LAPSE_GRANTS: Statement = {
 const REVOKE_GRANTS: Statement = {
   name: 'revoke-grants',
   text: `with ended as (
-  update grants set state = 'ended', ended_reason = 'revoked', ended_at = now()
+  update grants set state = 'ended', ended_reason = 'revoked', ended_at = now(), ended_by = $8
   where id = any($1::text[]) and state <> 'ended'
   returning id, request_id
 ), revoked as (
@@ -66,6 +75,7 @@ const end = async (
   statement: Statement,
   endings: readonly Ending[],
   told: { readonly name: AuditEvent['name']; readonly ids: readonly string[]; readonly data: JsonObject },
+  more: readonly unknown[] = [],
 ): Promise<number> => {
   const events = endings.map(
     ({ requestId, agentId, grantId }): AuditEvent => ({
@@ -75,7 +85,7 @@ const end = async (
       data: grantId === null ? told.data : { ...told.data, grant_id: grantId },
     }),
   );
-  const rows = await database.query(statement, [told.ids, ...eventValues(events, new Date())]);
+  const rows = await database.query(statement, [told.ids, ...eventValues(events, new Date()), ...more]);
   return rows.length;
 };
 
@@ -105,10 +115,31 @@ export const lapseGrants = (database: Database, endings: readonly Ending[]): Pro
     data: { reason: 'lapsed' },
   });
 
-/** Ends a grant before its time, its tokens with it. `cause` says for the trail why. */
-export const revokeGrant = (database: Database, ending: Ending, cause: string): Promise<number> =>
-  end(database, REVOKE_GRANTS, [ending], {
-    name: 'grant.ended',
-    ids: grantIds([ending]),
-    data: { reason: 'revoked', cause },
+/** Who took it back and why, for the trail. */
+export type Cause = { readonly by: string; readonly cause: string };
+
+/** `pending -> cancelled`. Returns how many this call moved. */
+export const cancelRequests = (
+  database: Database,
+  endings: readonly Ending[],
+  { by, cause }: Cause,
+): Promise<number> =>
+  end(database, CANCEL_REQUESTS, endings, {
+    name: 'request.cancelled',
+    ids: endings.map(({ requestId }) => requestId),
+    data: { by, cause },
   });
+
+/** Ends grants before their time, their tokens with them. Returns how many this call moved. */
+export const revokeGrants = (
+  database: Database,
+  endings: readonly Ending[],
+  { by, cause, endedBy }: Cause & { readonly endedBy: 'operator' | 'agent' | 'block' | null },
+): Promise<number> =>
+  end(
+    database,
+    REVOKE_GRANTS,
+    endings,
+    { name: 'grant.ended', ids: grantIds(endings), data: { reason: 'revoked', by, cause } },
+    [endedBy],
+  );

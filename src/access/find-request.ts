@@ -55,6 +55,7 @@ export type Found = {
   readonly now: Date;
   readonly registryRevision: number;
   readonly policyRevision: string | null;
+  readonly blocksRevision: number;
   readonly request: FoundRequest | null;
   /** The request whose denial by a person still holds for one of the scopes asked for. */
   readonly deniedBy: string | null;
@@ -72,7 +73,7 @@ export const storedKey = (key: RequestKey): string =>
 export const FIND: Statement = {
   name: 'find-requests',
   text: `
-select q.position, now() as now, f.registry_revision, f.policy_revision,
+select q.position, now() as now, f.registry_revision, f.policy_revision, f.blocks_revision,
   (select d.request_id from denials d
     where d.agent_id = q.agent_id and d.audience = q.audience and d.scope = any(string_to_array(q.scopes, ' '))
       and d.lifted_at is null and d.held_until > now() limit 1) as denied_by,
@@ -82,7 +83,7 @@ select q.position, now() as now, f.registry_revision, f.policy_revision,
   t.jti, t.kid, t.state as token_state, t.issued_at as token_issued_at, t.expires_at as token_expires_at
 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
   with ordinality as q (agent_id, key, request_id, audience, scopes, position)
-cross join (select registry_revision, policy_revision from in_force limit 1) f
+cross join (select registry_revision, policy_revision, blocks_revision from in_force limit 1) f
 left join lateral (
   select k.request_id from request_keys k where k.agent_id = q.agent_id and k.key = q.key limit 1) k on true
 left join lateral (
@@ -98,6 +99,7 @@ type FindRow = {
   now: Date;
   registry_revision: number;
   policy_revision: string | null;
+  blocks_revision: number;
   denied_by: string | null;
   id: string | null;
   state: RequestState;
@@ -182,6 +184,7 @@ const foundOf = (row: FindRow | undefined): Found => {
     now: row.now,
     registryRevision: row.registry_revision,
     policyRevision: row.policy_revision,
+    blocksRevision: row.blocks_revision,
     request: requestOf(row),
     deniedBy: row.denied_by,
   };

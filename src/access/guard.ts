@@ -1,6 +1,6 @@
 /**
  * The guard in front of every statement that opens or issues: the agent's row locked FOR KEY SHARE with the
- * condition on that row, and the revisions that policy decided on still in force. A block or a change of the
+ * condition on that row, and the revisions that it was decided on still in force. A block or a change of the
  * agent locks the row FOR UPDATE first, so it either sees this statement's commit or this statement sees it.
  * No row, no write: the caller reads again.
  */
@@ -11,13 +11,16 @@ export type DecidedOn = {
   readonly agentId: string;
   readonly registryRevision: number;
   readonly policyRevision: string;
+  /** Of what is closed. */
+  readonly blocksRevision: number;
 };
 
-/** Parameters $1 to $3 of every guarded statement. */
+/** Parameters $1 to $4 of every guarded statement. */
 export const GUARD = `
 guard as (
   select a.id from agents a, in_force f
-  where a.id = $1 and a.enabled and a.revision <= $2 and f.registry_revision = $2 and f.policy_revision = $3
+  where a.id = $1 and a.enabled and a.revision <= $2 and a.blocks_revision <= $4
+    and f.registry_revision = $2 and f.policy_revision = $3 and f.blocks_revision = $4
   for key share of a
 )`;
 
@@ -29,9 +32,10 @@ told as (
   order by event.position
 )`;
 
-/** The values of $1 to $3. */
-export const guardValues = ({ agentId, registryRevision, policyRevision }: DecidedOn): unknown[] => [
-  agentId,
-  registryRevision,
-  policyRevision,
+/** The values of $1 to $4. */
+export const guardValues = (on: DecidedOn): unknown[] => [
+  on.agentId,
+  on.registryRevision,
+  on.policyRevision,
+  on.blocksRevision,
 ];

@@ -11,35 +11,35 @@ import type { Minted } from './open-request.ts';
 import { spendFrom } from './used-proofs.ts';
 
 /** `exp`: whole seconds, within the grant. */
-const EXPIRES_AT = `least(date_trunc('second', now()) + make_interval(secs => least($8::integer, g.token_seconds)),
+const EXPIRES_AT = `least(date_trunc('second', now()) + make_interval(secs => least($9::integer, g.token_seconds)),
       date_trunc('second', g.approved_until))`;
 
 /** The last token a grant may mint takes the grant's end with it. */
 const MINT = `with ${GUARD}, moved as (
-  update grants g set current_jti = $6, state = 'active', tokens_left = g.tokens_left - 1,
+  update grants g set current_jti = $7, state = 'active', tokens_left = g.tokens_left - 1,
     approved_until = case when g.tokens_left = 1 then ${EXPIRES_AT} else g.approved_until end
   from guard
-  where g.id = $4 and g.agent_id = guard.id and g.current_jti is not distinct from $5
+  where g.id = $5 and g.agent_id = guard.id and g.current_jti is not distinct from $6
     and (g.state = 'active' or g.state = 'offered' and g.pickup_until > now()
       and coalesce(g.starts_at, now()) <= now())
     and g.approved_until >= date_trunc('second', now()) + interval '1 second'
     and (g.tokens_left is null or g.tokens_left > 0)
   returning g.id, ${EXPIRES_AT} as expires_at, g.approved_until
 ), rotated as (
-  update tokens t set state = 'ROTATED', successor_jti = $6 from moved
-  where t.jti = $5 and t.state = 'ACTIVE'
+  update tokens t set state = 'ROTATED', successor_jti = $7 from moved
+  where t.jti = $6 and t.state = 'ACTIVE'
   returning t.jti
 ), minted as (
   insert into tokens (jti, grant_id, kid, state, issued_at, expires_at)
-  select $6, moved.id, $7, 'ACTIVE', date_trunc('second', now()), moved.expires_at
+  select $7, moved.id, $8, 'ACTIVE', date_trunc('second', now()), moved.expires_at
   from moved left join rotated on true
   returning issued_at, expires_at
-), ${tellFrom('minted', 9)}`;
+), ${tellFrom('minted', 10)}`;
 const MINTED = ' select minted.issued_at, minted.expires_at, moved.approved_until from minted, moved';
 export const MINT_TOKEN: Statement = { name: 'mint-token', text: `${MINT}${MINTED}` };
 export const MINT_BOUND_TOKEN: Statement = {
   name: 'mint-bound-token',
-  text: `${MINT}, ${spendFrom('minted', '$15')}${MINTED}`,
+  text: `${MINT}, ${spendFrom('minted', '$16')}${MINTED}`,
 };
 
 export type Minting = {
@@ -87,14 +87,14 @@ export const mintToken = async (
 
 const REDELIVER = `with ${GUARD}, live as (
   select g.id from grants g, guard
-  where g.id = $4 and g.agent_id = guard.id and g.current_jti = $5 and g.state = 'active' and g.approved_until > now()
+  where g.id = $5 and g.agent_id = guard.id and g.current_jti = $6 and g.state = 'active' and g.approved_until > now()
   for share of g
-), ${tellFrom('live', 6)}`;
+), ${tellFrom('live', 7)}`;
 const LIVE = ' select id from live';
 export const REDELIVER_TOKEN: Statement = { name: 'redeliver-token', text: `${REDELIVER}${LIVE}` };
 export const REDELIVER_BOUND_TOKEN: Statement = {
   name: 'redeliver-bound-token',
-  text: `${REDELIVER}, ${spendFrom('live', '$12')}${LIVE}`,
+  text: `${REDELIVER}, ${spendFrom('live', '$13')}${LIVE}`,
 };
 
 /** Records that the current credential is handed out once more. False: it is no longer current; read again. */

@@ -53,14 +53,15 @@ const openStatement = (
   text: `
 with asked as materialized (
   select * from json_to_recordset($1::json) as asked (agent_id text, registry_revision bigint, policy_revision text,
-    id text, key text, replaces text, audience text, scopes text[], authorization_details jsonb, proof_key text,
+    blocks_revision bigint,     id text, key text, replaces text, audience text, scopes text[], authorization_details jsonb, proof_key text,
     request_digest text, justification text, requested_seconds integer, workload jsonb, decision jsonb, terms jsonb,
     terms_digest text, quorum smallint, open_seconds integer, grant_id text, token_seconds integer, max_tokens integer,
     jti text, kid text${columns})
 ), guard as (
   select asked.* from asked join agents a on a.id = asked.agent_id cross join in_force f
-  where a.enabled and a.revision <= asked.registry_revision
+  where a.enabled and a.revision <= asked.registry_revision and a.blocks_revision <= asked.blocks_revision
     and f.registry_revision = asked.registry_revision and f.policy_revision = asked.policy_revision
+    and f.blocks_revision = asked.blocks_revision
   order by asked.agent_id, asked.key for key share of a
 ), claimed as (
   insert into request_keys as k (agent_id, key, request_id)
@@ -126,6 +127,7 @@ const rowOf = ({ on, asked, terms, permitted, ...opening }: Opening) => ({
   agent_id: on.agentId,
   registry_revision: on.registryRevision,
   policy_revision: on.policyRevision,
+  blocks_revision: on.blocksRevision,
   id: opening.requestId,
   key: storedKey(opening.key),
   replaces: opening.replaces,

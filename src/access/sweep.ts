@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import { forgetRevocations } from '../revocation/revocation-log.ts';
 import type { Database } from '../storage/database.ts';
+import { sweepBlocks } from './blocks.ts';
 import { expireGrants, expireRequests, lapseGrants } from './end.ts';
 import { forgetAssertions } from './opened-assertions.ts';
 import { forgetProofs } from './used-proofs.ts';
@@ -41,6 +42,7 @@ export const sweep = async (database: Database): Promise<number> => {
   await forgetProofs(database.db);
   await forgetAssertions(database.db);
   await forgetRevocations(database);
+  await sweepBlocks(database);
   const due = await findDue(database);
   let moved = 0;
   for (const kind of ['request', 'expired', 'lapsed'] as const) {

@@ -2,7 +2,7 @@
  * Delivering under what was permitted or approved before: everything is checked again as it is now, then the current
  * credential is rendered again, or the first or the next one is minted.
  */
-import { expireGrants, lapseGrants, revokeGrant } from '../access/end.ts';
+import { expireGrants, lapseGrants, revokeGrants } from '../access/end.ts';
 import type { CurrentToken, Found, FoundGrant, FoundRequest } from '../access/find-request.ts';
 import { mintToken, nextDelivery, redeliverToken } from '../access/issue-token.ts';
 import { isApprovedBy } from '../access/quorum.ts';
@@ -47,7 +47,8 @@ export const deliver = async (
   const decision = await decide(parts, delivered.exchange, found.now);
   if (!stillHolds(request, grant, decision)) {
     if (request.state === 'permitted') return openUnlessDenied(parts, exchange, found);
-    await revokeGrant(parts.database, ending(delivery), 'policy no longer allows it');
+    const cause = { by: 'policy', cause: 'policy no longer allows it', endedBy: null };
+    await revokeGrants(parts.database, [ending(delivery)], cause);
     const told = withReason(decisionEvent(delivered.exchange, decision, request.id), 'denied_by_policy');
     await parts.refusals.tell(`policy ${request.id}`, [told]);
     return refused('denied_by_policy', request.id, decision.publicReason);
@@ -137,6 +138,7 @@ const decidedOn = ({ caller, policyRevision }: Exchange) => ({
   agentId: caller.agent.id,
   registryRevision: caller.registryRevision,
   policyRevision,
+  blocksRevision: caller.blocksRevision,
 });
 
 const issued = (

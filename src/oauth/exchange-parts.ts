@@ -9,6 +9,7 @@ import type { VerifiedWorkload } from '../identity/verified-workload.ts';
 import type { GuardedVerifier } from '../limits/guard-assertions.ts';
 import type { RateLimits } from '../limits/rate-limits.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
+import type { Closings } from '../registry/closings.ts';
 import type { Agent, Registry } from '../registry/registry.ts';
 import type { Coordination } from '../storage/coordination.ts';
 import type { Database } from '../storage/database.ts';
@@ -26,6 +27,8 @@ export type ExchangeParts = {
   readonly verifyAssertion: GuardedVerifier;
   /** The revision in force as this replica knows it. */
   readonly registry: () => Registry;
+  /** What is closed, as this replica knows it. */
+  readonly closings: () => Closings;
   readonly policy: PolicyEngine;
   readonly refusals: Refusals;
   readonly limits: RateLimits;
@@ -78,4 +81,5 @@ export type Caller = {
   readonly allowance: Allowance;
   readonly traceId: string;
   readonly registryRevision: number;
+  readonly blocksRevision: number;
 };

@@ -98,6 +98,7 @@ const open = async (parts: ExchangeParts, exchange: Exchange, found: Found): Pro
       agentId: caller.agent.id,
       registryRevision: caller.registryRevision,
       policyRevision: exchange.policyRevision,
+      blocksRevision: caller.blocksRevision,
     },
     requestId,
     key: { kind: key.kind, value: key.value },

@@ -110,11 +110,19 @@ const attemptExchange = async (
 ): Promise<Outcome | null> => {
   const { request, workload, allowance, proven, held } = asking;
   const registry = parts.registry();
+  const closings = parts.closings();
   const policyRevision = parts.policy.revision();
   if (policyRevision === null) return null;
   const agent = await mapAgent(parts, registry, call, asking);
   if ('kind' in agent) return agent;
-  const caller = { agent, workload, allowance, traceId: call.traceId, registryRevision: registry.revision };
+  const caller = {
+    agent,
+    workload,
+    allowance,
+    traceId: call.traceId,
+    registryRevision: registry.revision,
+    blocksRevision: closings.revision,
+  };
   if (request.claimedClientId !== null && request.claimedClientId !== agent.id)
     return refuseCaller(parts, caller, request, 'client_id_mismatch');
   if (!agent.enabled) return refuseCaller(parts, caller, request, 'agent_disabled');
@@ -127,7 +135,17 @@ const attemptExchange = async (
   const found = await parts.requests.find({ key, ...target.value.asked });
   const over = await allowance.take();
   if (over !== null) return over;
-  if (found.registryRevision !== registry.revision || found.policyRevision !== policyRevision) return null;
+  if (
+    found.registryRevision !== registry.revision ||
+    found.policyRevision !== policyRevision ||
+    found.blocksRevision !== closings.revision
+  )
+    return null;
+  const closed = closings.closedFor(agent, target.value.resource);
+  if (closed === 'lasting') return refuseCaller(parts, caller, request, 'blocked');
+  if (closed === 'passing') throw new ExchangeUnavailable('what was given is being taken back');
+  if (closings.isSuperseded(agent, workload.issuedAt))
+    return refuseCaller(parts, caller, request, 'assertion_superseded');
   const exchange = {
     request,
     caller,

@@ -124,6 +124,15 @@ export const EXCHANGE_REASONS: Readonly<Record<ExchangeReason, Explanation>> = {
     advice:
       'The agent must get a token from Entra for each request (past the library’s cache). If it did, its token was stolen.',
   },
+  assertion_superseded: {
+    meaning: 'The assertion was issued before what was given to the agent, or to all, was taken back.',
+    advice:
+      'The agent must get a new assertion from Entra. If it does and this goes on, somebody uses an old one.',
+  },
+  blocked: {
+    meaning: 'A kill switch closes the agent, the API, its environment, or everything.',
+    advice: 'See who set it and why on /blocks, and lift it there when it is over.',
+  },
   agent_disabled: {
     meaning: 'The agent is disabled in the registry.',
     advice: 'If it should work again, set enabled: true and apply. Else find out why it still runs.',

@@ -6,13 +6,20 @@
 import type { Logger } from 'pino';
 import { oneAtATime } from '../one-at-a-time.ts';
 import type { Database, Statement } from '../storage/database.ts';
+import { type Closings, loadClosings } from './closings.ts';
 import { loadRegistry } from './load-registry.ts';
 import { loadActiveBundle } from './policy-revisions.ts';
 import type { Registry } from './registry.ts';
 
 const LOOK: Statement = {
   name: 'look-at-in-force',
-  text: 'select registry_revision, policy_revision from in_force',
+  text: 'select registry_revision, policy_revision, blocks_revision from in_force',
+};
+
+type InForce = {
+  readonly registry_revision: number;
+  readonly policy_revision: string | null;
+  readonly blocks_revision: number;
 };
 
 export type Follower = {
@@ -28,6 +35,8 @@ type Following = {
   readonly intervalMs: number;
   /** Takes a registry over; called first with the one in force at the start, which may be empty (revision 0). */
   readonly onRegistry: (registry: Registry) => void | Promise<void>;
+  /** Takes over what is closed. */
+  readonly onClosings: (closings: Closings) => void;
   /** Takes a policy bundle over; never called as long as none was ever activated. */
   readonly onPolicy: (bundle: Uint8Array, revision: string) => void | Promise<void>;
   readonly logger: Logger;
@@ -39,10 +48,12 @@ export const followRevisions = ({
   intervalMs,
   onRegistry,
   onPolicy,
+  onClosings,
   logger,
 }: Following): Follower => {
   let registryRevision: number | null = null;
   let policyRevision: string | null = null;
+  let blocksRevision: number | null = null;
   let stopped = false;
   let failure: string | null = null;
   let timer: NodeJS.Timeout | undefined;
@@ -62,16 +73,21 @@ export const followRevisions = ({
     policyRevision = active.revision;
     logger.info({ policy_revision: policyRevision }, 'policy taken over');
   };
+  const takeClosings = async (seen: number): Promise<void> => {
+    if (seen === blocksRevision) return;
+    const closings = await loadClosings(database);
+    onClosings(closings);
+    blocksRevision = closings.revision;
+    logger.info({ blocks_revision: blocksRevision }, 'blocks taken over');
+  };
   /** Neither waits for the other: a registry that cannot be read does not keep a stricter policy out. */
   const takeOver = async (): Promise<void> => {
-    const [seen] = await database.query<{ registry_revision: number; policy_revision: string | null }>(
-      LOOK,
-      [],
-    );
+    const [seen] = await database.query<InForce>(LOOK, []);
     if (seen === undefined) throw new Error('the table in_force has lost its row');
     const taken = await Promise.allSettled([
       takeRegistry(seen.registry_revision),
       takePolicy(seen.policy_revision),
+      takeClosings(seen.blocks_revision),
     ]);
     const failed = taken.find((result) => result.status === 'rejected');
     if (failed) throw failed.reason;

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { expireRequests, revokeGrant } from '../../src/access/end.ts';
+import { expireRequests, revokeGrants } from '../../src/access/end.ts';
 import { isAssertionReplay } from '../../src/access/opened-assertions.ts';
 import { accessRequests, type Requests } from '../../src/access/requests.ts';
 import { sweep } from '../../src/access/sweep.ts';
@@ -87,7 +87,11 @@ it('opens the next request when the one before is over, however it ended', async
   const first = opening({ workload });
   await accessRequests(database).open(first);
   const ended = { requestId: first.requestId, agentId: first.on.agentId };
-  await revokeGrant(database, { ...ended, grantId: first.permitted?.grantId ?? '' }, 'test');
+  await revokeGrants(database, [{ ...ended, grantId: first.permitted?.grantId ?? '' }], {
+    by: 'test',
+    cause: 'test',
+    endedBy: null,
+  });
   const second = opening({ workload, decision: decisionWith({ pendingSeconds: 60 }) });
   expect(await accessRequests(database).openPending(second, 1_000)).not.toBeNull();
   expect(await open({ workload })).toBe('refused');

@@ -107,7 +107,7 @@ export const openRequest = async (
   const common = { requestId, agentId: agent.id, traceId: null };
   const [opened] = await openRequests(database, [
     {
-      on: { agentId: agent.id, registryRevision: 1, policyRevision: POLICY_REVISION },
+      on: { agentId: agent.id, registryRevision: 1, policyRevision: POLICY_REVISION, blocksRevision: 0 },
       requestId,
       key: { kind: 'own', value: requestId.slice(5) },
       replaces: null,

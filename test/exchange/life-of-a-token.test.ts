@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ALL_APIS } from '../../lab/apis/all-apis.ts';
 import { startApi } from '../../lab/apis/start-api.ts';
 import type { WebServer } from '../../lab/web-server.ts';
-import { revokeGrant } from '../../src/access/end.ts';
+import { revokeGrants } from '../../src/access/end.ts';
 import { logRevocations } from '../../src/revocation/revocation-log.ts';
 import { type Database, openDatabase } from '../../src/storage/database.ts';
 import { freePort } from '../../src/storage/free-port.ts';
@@ -168,7 +168,13 @@ describe('a release', { timeout: 60_000 }, () => {
     const { rows } = await sql<{ id: string }>`
       select id from grants where request_id = ${requestId}`.execute(world.database.db);
     const ending = { requestId, agentId: AGENT, grantId: rows[0]?.id ?? null };
-    expect(await revokeGrant(world.database, ending, 'the release is rolled back')).toBe(1);
+    expect(
+      await revokeGrants(world.database, [ending], {
+        by: 'test',
+        cause: 'the release is rolled back',
+        endedBy: null,
+      }),
+    ).toBe(1);
     await until(async () => ((await release('prod', tokenOf('prod'))) === 401 ? true : undefined));
     expect((await tokenStates(requestId)).map(({ state }) => state)).toEqual(['REVOKED', 'REVOKED']);
     expect(await release('test', tokenOf('test'))).toBe(201);

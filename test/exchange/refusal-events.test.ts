@@ -4,7 +4,7 @@
  */
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { reasonOfEvent, refusalsOf } from '../../src/reasons/catalogue.ts';
+import { setBlock } from '../../src/access/blocks.ts';
 import type { ExchangeReason } from '../../src/reasons/exchange.ts';
 import { meaningOf } from '../../src/reasons.ts';
 import { applyRegistry } from '../../src/registry/apply.ts';
@@ -17,6 +17,9 @@ import { startTrusting, trustIn } from '../support/entra-modes.ts';
 import { checkPromises } from '../support/promises.ts';
 import { createProver, type ProofChanges, type Prover } from '../support/prover.ts';
 
+import { expectEvent, lastPosition } from './told-reason.ts';
+
+const AUTHOR = { by: 'test', reason: 'test' };
 const NOTE = { reason: 'test', appliedBy: 'test' };
 const DEPLOY = { audience: 'api://operations.prod', scope: 'release.deploy' };
 
@@ -130,7 +133,7 @@ const ATTEMPTS: Readonly<Record<ExchangeReason, () => Promise<Answer>>> = {
     world = demanding;
     try {
       const answer = await withProof();
-      await expectEvent('proof_nonce', 0);
+      await expectEvent(world.database, 'proof_nonce', 0);
       return answer;
     } finally {
       world = before;
@@ -194,36 +197,26 @@ const ATTEMPTS: Readonly<Record<ExchangeReason, () => Promise<Answer>>> = {
     await sql`update grants set approved_until = now() where request_id = ${request_id}`.execute(db);
     return asOps({ request_id: 'over' });
   },
-};
-
-const lastPosition = async (): Promise<number> =>
-  (
-    await sql<{ last: number }>`select coalesce(max(position), 0) as last from audit_events`.execute(
-      world.database.db,
-    )
-  ).rows[0]?.last ?? 0;
-
-type StoredBody = Readonly<Record<string, string>>;
-
-/** Exactly one event since `after` tells the reason, and the filter by reason finds it. */
-const expectEvent = async (reason: ExchangeReason, after: number): Promise<StoredBody> => {
-  const { events, holds } = refusalsOf(reason) ?? { events: [], holds: '' };
-  const { rows } = await sql<{ name: string; body: StoredBody }>`
-    select name, convert_from(body, 'UTF8')::jsonb as body from audit_events
-    where position > ${after} and name = any(${events}::text[])
-      and position(convert_to(${holds}, 'UTF8') in body) > 0`.execute(world.database.db);
-  expect(rows.map(({ name, body }) => reasonOfEvent(name, body)?.code)).toEqual([reason]);
-  return rows[0]?.body ?? {};
+  blocked: async () => {
+    const audience = 'api://knowledge.dev';
+    await setBlock(world.database, { kind: 'audience', subject: audience, lasting: true }, AUTHOR);
+    return ask({ audience });
+  },
+  assertion_superseded: async () => {
+    const subject_token = await world.assertion('support-agent');
+    await setBlock(world.database, { kind: 'agent', subject: 'support-agent', lasting: false }, AUTHOR);
+    return ask({ subject_token });
+  },
 };
 
 it.each(Object.keys(ATTEMPTS) as ExchangeReason[])('%s', async (reason) => {
-  const after = await lastPosition();
+  const after = await lastPosition(world.database);
   const { status, body } = await ATTEMPTS[reason]();
   const { error } = meaningOf(reason);
   expect({ status, error: body.error }).toEqual({ status: 400, error });
   expect(body.access_token).toBeUndefined();
   if (reason === 'proof_nonce') return;
-  const told = await expectEvent(reason, after);
+  const told = await expectEvent(world.database, reason, after);
   // Either the agent is known, or nobody is and the network is told.
   expect([told.agent !== undefined, told.network]).toEqual(
     told.agent === undefined ? [false, '127.0.0.0/24'] : [true, undefined],

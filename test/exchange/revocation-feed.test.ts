@@ -2,7 +2,7 @@
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { revokeGrant } from '../../src/access/end.ts';
+import { revokeGrants } from '../../src/access/end.ts';
 import { logRevocations } from '../../src/revocation/revocation-log.ts';
 import { startWorld, type TestWorld } from '../support/broker.ts';
 import { checkPromises } from '../support/promises.ts';
@@ -47,7 +47,11 @@ const revoke = async (requestId: string): Promise<void> => {
     world.database.db,
   );
   const ending = { requestId, agentId: 'support-agent', grantId: rows[0]?.id ?? '' };
-  await revokeGrant(world.database, ending, 'policy no longer allows it');
+  await revokeGrants(world.database, [ending], {
+    by: 'test',
+    cause: 'policy no longer allows it',
+    endedBy: null,
+  });
 };
 
 it('is signed like a token, for anybody, to be kept by nobody, and tells nothing else', async () => {

@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startBalancer } from '../../bench/balancer.ts';
-import { revokeGrant } from '../../src/access/end.ts';
+import { revokeGrants } from '../../src/access/end.ts';
 import { logRevocations } from '../../src/revocation/revocation-log.ts';
 import { type ApiProcess, startApiProcess } from '../support/api-process.ts';
 import { startWorld, type TestWorld } from '../support/broker.ts';
@@ -47,7 +47,11 @@ const revoke = async (requestId: string): Promise<void> => {
     world.database.db,
   );
   const ending = { requestId, agentId: 'support-agent', grantId: rows[0]?.id ?? '' };
-  await revokeGrant(world.database, ending, 'the test takes it back');
+  await revokeGrants(world.database, [ending], {
+    by: 'test',
+    cause: 'the test takes it back',
+    endedBy: null,
+  });
 };
 const answers = (accessToken: string): Promise<number[]> =>
   Promise.all(apis.map((api) => api.call(accessToken)));

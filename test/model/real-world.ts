@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { pino } from 'pino';
 import { expect } from 'vitest';
-import { revokeGrant } from '../../src/access/end.ts';
+import { revokeGrants } from '../../src/access/end.ts';
 import { accessRequests } from '../../src/access/requests.ts';
 import { openRefusals } from '../../src/audit/refusals.ts';
 import { systemClock } from '../../src/clock.ts';
@@ -18,6 +18,7 @@ import { exchange } from '../../src/oauth/token-exchange.ts';
 import { openPolicyEngine } from '../../src/policy/engine.ts';
 import { applyRegistry } from '../../src/registry/apply.ts';
 import { buildRegistry } from '../../src/registry/build-registry.ts';
+import { closingsOf } from '../../src/registry/closings.ts';
 import { activatePolicy } from '../../src/registry/policy-revisions.ts';
 import type { Agent } from '../../src/registry/registry.ts';
 import type { RegistryDocument } from '../../src/registry/registry-schema.ts';
@@ -147,6 +148,7 @@ export const startRealWorld = async (agents: number): Promise<RealWorld> => {
         };
       },
       registry: () => ({ ...registry, agentOf: (workload) => asItIs(registry.agentOf(workload)) }),
+      closings: () => closingsOf({ revision: 0, not_before: null, blocks: [], agents: {} }),
       policy,
       refusals,
       limits,
@@ -215,7 +217,7 @@ export const startRealWorld = async (agents: number): Promise<RealWorld> => {
           const { rows } = await sql<{ id: string }>`
             select id from grants where request_id = ${requestId}`.execute(database.db);
           const ending = { requestId, agentId: id, grantId: rows[0]?.id ?? null };
-          return revokeGrant(database, ending, 'a test ends it');
+          return revokeGrants(database, [ending], { by: 'test', cause: 'a test ends it', endedBy: null });
         },
         setEnabled: async (enabled) => {
           if (enabled) disabled.delete(id);

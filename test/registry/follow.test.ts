@@ -36,6 +36,7 @@ const follow = (change: Partial<Parameters<typeof followRevisions>[0]> = {}) => 
     database: test.database,
     intervalMs: NEVER_MS,
     onRegistry: (registry) => void registries.push(registry),
+    onClosings: () => undefined,
     onPolicy: (bundle, revision) => void policies.push(`${revision}: ${new TextDecoder().decode(bundle)}`),
     logger: pino({ level: 'info' }, { write: (line) => void log.push(JSON.parse(line).msg) }),
     ...change,

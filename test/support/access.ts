@@ -11,7 +11,12 @@ import type { Database } from '../../src/storage/database.ts';
 
 export const AGENT = 'reporting-agent';
 export const AUDIENCE = 'api://reports.prod';
-export const DECIDED_ON = { agentId: AGENT, registryRevision: 1, policyRevision: 'bundle-1' };
+export const DECIDED_ON = {
+  agentId: AGENT,
+  registryRevision: 1,
+  policyRevision: 'bundle-1',
+  blocksRevision: 0,
+};
 
 export const WORKLOAD: VerifiedWorkload = {
   tenantId: randomUUID(),

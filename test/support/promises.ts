@@ -84,6 +84,13 @@ const BROKEN: Record<string, string> = {
   'I5: a token that a revoked grant left as it was': `
     select t.jti from tokens t join grants g on g.id = t.grant_id
     where g.ended_reason = 'revoked' and t.state <> 'REVOKED'`,
+  'I8: something that lives under a block': `
+    select g.id from grants g join access_requests r on r.id = g.request_id
+    join blocks b on b.lasting and b.swept_at is not null and b.lifted_at is null and case b.kind
+      when 'agent' then b.subject = r.agent_id when 'audience' then b.subject = r.audience
+      when 'environment' then r.audience in (select audience from resources where definition ->> 'environment' = b.subject)
+      else true end
+    where g.state <> 'ended' and g.approved_until > now()`,
   'I7: a token or assertion in an event': `
     select position from audit_events where convert_from(body, 'UTF8') ~ 'eyJ[A-Za-z0-9_-]{10,}[.]'`,
 };
