@@ -2,7 +2,7 @@
 import { decodeJwt } from 'jose';
 import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { revokeGrant } from '../../src/access/end.ts';
+import { revokeGrants } from '../../src/access/end.ts';
 import { applyRegistry } from '../../src/registry/apply.ts';
 import { readRegistry } from '../../src/registry/registry-file.ts';
 import type { RegistryDocument } from '../../src/registry/registry-schema.ts';
@@ -103,6 +103,6 @@ it('is nothing where it is taken back before it begins', async () => {
     world.database.db,
   );
   const ending = { requestId, agentId: 'support-agent', grantId: rows[0]?.id ?? null };
-  await revokeGrant(world.database, ending, 'second thoughts');
+  await revokeGrants(world.database, [ending], { by: 'test', cause: 'second thoughts', endedBy: null });
   expect((await ask('never')).body.error).toBe('access_denied');
 });
