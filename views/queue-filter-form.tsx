@@ -36,17 +36,21 @@ const Choice = (props: { name: keyof typeof CHOICES; label: string; model: Queue
   </label>
 );
 
+/** Closed until it is wanted: what waits stands first on a phone too. */
 export const QueueFilterForm = ({ model }: { model: QueueModel }): JSX.Element => (
-  <form class="filters" method="get" action="/approvals" aria-label="Filter the requests">
-    {model.show === 'decided' && <input type="hidden" name="show" value="decided" />}
-    <Text name="agent" label="Agent" model={model} />
-    <Text name="api" label="API" model={model} />
-    <Choice name="environment" label="Environment" model={model} />
-    <Choice name="sensitivity" label="Sensitivity" model={model} />
-    {model.show === 'decided' && <Choice name="outcome" label="Decision" model={model} />}
-    <div class="filter-actions">
-      <button type="submit">Filter</button>
-      <a href={model.show === 'decided' ? '/approvals?show=decided' : '/approvals'}>Clear</a>
-    </div>
-  </form>
+  <details class="queue-filter" open={Object.values(model.filters).some((value) => value !== '')}>
+    <summary>Filter</summary>
+    <form class="filters" method="get" action="/approvals" aria-label="Filter the requests">
+      {model.show === 'decided' && <input type="hidden" name="show" value="decided" />}
+      <Text name="agent" label="Agent" model={model} />
+      <Text name="api" label="API" model={model} />
+      <Choice name="environment" label="Environment" model={model} />
+      <Choice name="sensitivity" label="Sensitivity" model={model} />
+      {model.show === 'decided' && <Choice name="outcome" label="Decision" model={model} />}
+      <div class="filter-actions">
+        <button type="submit">Filter</button>
+        <a href={model.show === 'decided' ? '/approvals?show=decided' : '/approvals'}>Clear</a>
+      </div>
+    </form>
+  </details>
 );
