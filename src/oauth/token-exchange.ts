@@ -146,6 +146,9 @@ const attemptExchange = async (
   if (closed === 'passing') throw new ExchangeUnavailable('what was given is being taken back');
   if (closings.isSuperseded(agent, workload.issuedAt))
     return refuseCaller(parts, caller, request, 'assertion_superseded');
+  // A token of that very second would be refused by its API.
+  if (Math.floor(found.now.getTime() / 1000) <= closings.notBefore(agent, target.value.resource))
+    throw new ExchangeUnavailable('tokens of this second are refused');
   const exchange = {
     request,
     caller,

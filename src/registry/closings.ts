@@ -15,6 +15,8 @@ export type Closings = {
   readonly revision: number;
   /** `lasting`: until it is lifted; `passing`: what was given is being taken back, a matter of seconds; null: open. */
   readonly closedFor: (agent: Pick<Agent, 'id'>, resource: Resource) => 'lasting' | 'passing' | null;
+  /** The last second (since the epoch) whose tokens APIs refuse; only what was written lately is known. */
+  readonly notBefore: (agent: Pick<Agent, 'id'>, resource: Resource) => number;
   /** Whether assertions issued at `issuedAt` (seconds since the epoch) are believed no more of this agent. */
   readonly isSuperseded: (agent: Pick<Agent, 'id'>, issuedAt: number) => boolean;
 };
@@ -27,7 +29,10 @@ select f.blocks_revision as revision, floor(extract(epoch from f.not_before))::b
   (select coalesce(json_agg(json_build_object('kind', b.kind, 'subject', b.subject, 'lasting', b.lasting)), '[]')
     from blocks b where b.lifted_at is null) as blocks,
   (select coalesce(json_object_agg(a.id, floor(extract(epoch from a.not_before))), '{}')
-    from agents a where a.not_before is not null) as agents
+    from agents a where a.not_before is not null) as agents,
+  (select coalesce(json_object_agg(kind || ' ' || subject, until), '{}')
+    from (select kind, subject, extract(epoch from max(until))::bigint as until
+      from revocations where kind <> 'token' group by kind, subject) latest) as tokens
 from in_force f`,
 };
 
@@ -36,10 +41,12 @@ type Loaded = {
   readonly not_before: number | null;
   readonly blocks: readonly OpenBlock[];
   readonly agents: Readonly<Record<string, number>>;
+  readonly tokens: Readonly<Record<string, number>>;
 };
 
 export const closingsOf = (loaded: Loaded): Closings => {
   const agents = new Map(Object.entries(loaded.agents));
+  const tokens = new Map(Object.entries(loaded.tokens));
   const everybody = loaded.not_before ?? Number.NEGATIVE_INFINITY;
   return {
     revision: loaded.revision,
@@ -55,6 +62,15 @@ export const closingsOf = (loaded: Loaded): Closings => {
       if (closing.length === 0) return null;
       return closing.some(({ lasting }) => lasting) ? 'lasting' : 'passing';
     },
+    notBefore: (agent, resource) =>
+      Math.max(
+        ...[
+          'global ',
+          `agent ${agent.id}`,
+          `audience ${resource.audience}`,
+          `environment ${resource.environment}`,
+        ].map((place) => tokens.get(place) ?? 0),
+      ),
     isSuperseded: ({ id }, issuedAt) =>
       issuedAt <= Math.max(everybody, agents.get(id) ?? Number.NEGATIVE_INFINITY),
   };

@@ -148,7 +148,7 @@ export const startRealWorld = async (agents: number): Promise<RealWorld> => {
         };
       },
       registry: () => ({ ...registry, agentOf: (workload) => asItIs(registry.agentOf(workload)) }),
-      closings: () => closingsOf({ revision: 0, not_before: null, blocks: [], agents: {} }),
+      closings: () => closingsOf({ revision: 0, not_before: null, blocks: [], agents: {}, tokens: {} }),
       policy,
       refusals,
       limits,
