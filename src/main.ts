@@ -3,16 +3,18 @@ import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { pino } from 'pino';
 import { apply } from './commands/apply.ts';
+import { block } from './commands/block.ts';
 import { type Command, type ExitCode, UsageError } from './commands/command.ts';
 import { doctor } from './commands/doctor.ts';
 import { keys } from './commands/keys.ts';
 import { migrate } from './commands/migrate.ts';
 import { policy } from './commands/policy.ts';
 import { probe } from './commands/probe.ts';
+import { revoke } from './commands/revoke.ts';
 import { serve } from './commands/serve.ts';
 import type { Environment } from './config.ts';
 
-const COMMANDS: readonly Command[] = [serve, migrate, apply, policy, keys, probe, doctor];
+const COMMANDS: readonly Command[] = [serve, migrate, apply, policy, keys, revoke, block, probe, doctor];
 
 const HELP = `Usage: countersign COMMAND [options]
 

@@ -3,10 +3,9 @@
  * line that has APIs refuse what was issued until then, and only then ends what was given, so that nothing is given
  * anew meanwhile.
  *
- * Against an exchange under way: a block of an agent locks the agent's row FOR UPDATE, so it waits for the statements
- * that issue, and those that come after see the revision it leaves there. A wider block has no row that all of them
- * lock: a statement that began before its commit may still commit after it. So the end of what was given begins
- * when every transaction older than the block is over.
+ * Against an exchange under way: its statement commits nothing once it sees the block's revision (`guard.ts`), but one
+ * that began before the block's commit may still commit after it. So the end of what was given begins when every
+ * transaction older than the block is over. No lock is waited for: of a busy agent's row there would always be another.
  */
 import { type Kysely, sql } from 'kysely';
 import { appendEvents } from '../audit/append.ts';
@@ -42,11 +41,11 @@ export type Block = Closing & {
 
 type Transaction = Kysely<Tables>;
 
-/** Locks what is closed where it has a row of its own. False: there is no such thing. */
-const lockSubject = async (trx: Transaction, { kind, subject }: Closing): Promise<boolean> => {
+/** Whether there is such a thing to close. */
+const isKnown = async (trx: Transaction, { kind, subject }: Closing): Promise<boolean> => {
   switch (kind) {
     case 'agent':
-      return (await sql`select from agents where id = ${subject} for update`.execute(trx)).rows.length > 0;
+      return (await sql`select from agents where id = ${subject}`.execute(trx)).rows.length > 0;
     case 'audience':
       return (await sql`select from resources where audience = ${subject}`.execute(trx)).rows.length > 0;
     case 'environment':
@@ -66,16 +65,17 @@ const nextRevision = async (trx: Transaction): Promise<{ revision: number; now: 
   return row;
 };
 
-/** Assertions up to now are believed no more: whoever stole one has lost it. */
+/**
+ * Assertions up to now are believed no more where everything of an agent, or of all, is taken back: whoever stole one has
+ * lost it. A lasting block keeps them out by itself, and when it is lifted agents go on with those that they have.
+ */
 const supersedeAssertions = async (
   trx: Transaction,
-  { kind, subject }: Closing,
-  { revision, now }: { readonly revision: number; readonly now: Date },
+  { kind, subject, lasting }: Closing,
+  now: Date,
 ): Promise<void> => {
-  if (kind === 'agent')
-    await sql`update agents set blocks_revision = ${revision}, not_before = ${now} where id = ${subject}`.execute(
-      trx,
-    );
+  if (lasting) return;
+  if (kind === 'agent') await sql`update agents set not_before = ${now} where id = ${subject}`.execute(trx);
   if (kind === 'global') await sql`update in_force set not_before = ${now}`.execute(trx);
 };
 
@@ -92,12 +92,12 @@ export const setBlock = async (
   const { kind, subject, lasting } = closing;
   const id = newBlockId();
   const done = await changeInForce(database, async (trx) => {
-    if (!(await lockSubject(trx, closing))) return 'unknown';
+    if (!(await isKnown(trx, closing))) return 'unknown';
     const { rows } = await sql`select from blocks where ${lasting} and lasting and lifted_at is null
       and kind = ${kind} and subject = ${subject}`.execute(trx);
     if (rows.length > 0) return 'already';
     const at = await nextRevision(trx);
-    await supersedeAssertions(trx, closing, at);
+    await supersedeAssertions(trx, closing, at.now);
     await sql`insert into blocks (id, kind, subject, lasting, reason, set_by, revision)
       values (${id}, ${kind}, ${subject}, ${lasting}, ${reason}, ${by}, ${at.revision})`.execute(trx);
     await appendEvents(trx, [

@@ -54,7 +54,7 @@ const findBlocked = async ({ db }: Database, { kind, subject }: Blocked): Promis
 
 /** Ends all of it. A vote that was under way may turn a pending request into a grant: the next look finds that. */
 export const endBlocked = async (database: Database, blocked: Blocked): Promise<void> => {
-  if (blocked.kind !== 'agent') await outlastOlder(database);
+  await outlastOlder(database);
   const note = { by: blocked.by, cause: blocked.reason };
   for (;;) {
     const found = await findBlocked(database, blocked);

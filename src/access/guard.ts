@@ -1,7 +1,8 @@
 /**
  * The guard in front of every statement that opens or issues: the agent's row locked FOR KEY SHARE with the
- * condition on that row, and the revisions that it was decided on still in force. A block or a change of the
- * agent locks the row FOR UPDATE first, so it either sees this statement's commit or this statement sees it.
+ * condition on that row, and the revisions that it was decided on still in force. A change of the agent locks the row
+ * FOR UPDATE first, so it either sees this statement's commit or this statement sees it; a block outlasts whatever was
+ * under way when it was committed (`blocks.ts`).
  * No row, no write: the caller reads again.
  */
 import { eventRows } from '../audit/event.ts';
@@ -19,7 +20,7 @@ export type DecidedOn = {
 export const GUARD = `
 guard as (
   select a.id from agents a, in_force f
-  where a.id = $1 and a.enabled and a.revision <= $2 and a.blocks_revision <= $4
+  where a.id = $1 and a.enabled and a.revision <= $2
     and f.registry_revision = $2 and f.policy_revision = $3 and f.blocks_revision = $4
   for key share of a
 )`;

@@ -59,7 +59,7 @@ with asked as materialized (
     jti text, kid text${columns})
 ), guard as (
   select asked.* from asked join agents a on a.id = asked.agent_id cross join in_force f
-  where a.enabled and a.revision <= asked.registry_revision and a.blocks_revision <= asked.blocks_revision
+  where a.enabled and a.revision <= asked.registry_revision
     and f.registry_revision = asked.registry_revision and f.policy_revision = asked.policy_revision
     and f.blocks_revision = asked.blocks_revision
   order by asked.agent_id, asked.key for key share of a

@@ -3,21 +3,25 @@
  * a revocation that could not be stored is an error and never a success.
  */
 import { sql } from 'kysely';
-import { eventRows, eventValues } from '../audit/event.ts';
+import { eventValues } from '../audit/event.ts';
 import { logFrom } from '../revocation/revocation-log.ts';
 import type { Database, Statement } from '../storage/database.ts';
 import type { Author } from './author.ts';
 import { cancelRequests, type Ending, revokeGrants } from './end.ts';
+import { tellFrom } from './guard.ts';
 
+/** The current credential leaves its grant with it, so that whoever renders it at this moment finds it gone. */
 const REVOKE_TOKEN: Statement = {
   name: 'revoke-token',
-  text: `with revoked as (
-  update tokens set state = 'REVOKED' where jti = $1 and state <> 'REVOKED' and expires_at > now()
-  returning 'token' as kind, jti as subject, expires_at as until
-), ${logFrom('revoked')}, told as (
-  insert into audit_events (name, request_id, agent_id, body)
-  select event.name, event.request_id, event.agent_id, event.body from revoked, ${eventRows(2)}
-) select subject from revoked`,
+  text: `with held as (
+  select g.id from grants g join tokens t on t.grant_id = g.id where t.jti = $1 for update of g
+), dropped as (
+  update grants g set current_jti = null from held where g.id = held.id and g.current_jti = $1
+), revoked as (
+  update tokens t set state = 'REVOKED' from held
+  where t.jti = $1 and t.grant_id = held.id and t.state <> 'REVOKED' and t.expires_at > now()
+  returning 'token' as kind, t.jti as subject, t.expires_at as until
+), ${logFrom('revoked')}, ${tellFrom('revoked', 2)} select subject from revoked`,
 };
 
 /** Revokes one token; its grant goes on. `over`: it is expired or revoked already. Throws `DatabaseUnavailable`. */

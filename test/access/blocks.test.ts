@@ -113,9 +113,7 @@ describe.each(['agent', 'audience', 'environment', 'global'] as const)('a block 
     });
     await begun.promise;
     const blocking = block(kind);
-    // An agent's block waits for its row; a wider one is closed at once and waits with what it ends.
-    if (kind === 'agent') await untilWaiting();
-    else await until(async () => (await listBlocks(database, { open: true })).length > 0);
+    await until(async () => (await listBlocks(database, { open: true })).length > 0);
     commit.resolve();
     await Promise.all([issuing, blocking]);
     expect(await standing(late.requestId)).toEqual(TAKEN);
@@ -134,16 +132,6 @@ describe.each(['agent', 'audience', 'environment', 'global'] as const)('a block 
 const until = async (fact: () => Promise<boolean>): Promise<void> => {
   while (!(await fact())) await new Promise((resolve) => setImmediate(resolve));
 };
-const untilWaiting = (): Promise<void> =>
-  until(
-    async () =>
-      (
-        await sql`select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`.execute(
-          database.db,
-        )
-      ).rows.length > 0,
-  );
-
 describe('a block', () => {
   it('is lifted once, by somebody, for a reason; what it ended stays ended', async () => {
     const given = await openPermitted();
