@@ -19,9 +19,11 @@ import { createKeyCache } from './identity/key-cache.ts';
 import { guardAssertions } from './limits/guard-assertions.ts';
 import { openRateLimits } from './limits/rate-limits.ts';
 import { openNonces } from './oauth/dpop-nonce.ts';
+import { introspectionRoutes } from './oauth/introspection-routes.ts';
 import { metadataRoutes } from './oauth/metadata.ts';
 import { createKeyProver } from './oauth/prove-key.ts';
 import { revocationFeedRoutes } from './oauth/revocation-feed-routes.ts';
+import { revocationRoutes } from './oauth/revocation-routes.ts';
 import { openTokenRoute, withTokenRoute } from './oauth/token-route.ts';
 import { tokenUseRoutes } from './oauth/token-use-routes.ts';
 import { createMetrics } from './operations/metrics.ts';
@@ -161,45 +163,43 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
       ? null
       : openNonces(config.keyEncryptionKeys[0], config.dpopNonceSeconds);
   const decisionWaits = openDecisionWaits({ database, logger });
-  const tokenRoute = openTokenRoute({
+  const edge = {
     issuer: config.url,
     consoleUrl: config.consoleUrl,
+    database,
+    verifyAssertion,
+    registry: currentRegistry,
+    closings: currentClosings,
+    refusals,
+    limits,
     signingKeys,
+    clock: systemClock,
+  };
+  const tokenRoute = openTokenRoute({
+    ...edge,
     exchange: {
-      database,
+      ...edge,
       requests: accessRequests(database),
-      verifyAssertion,
-      registry: currentRegistry,
-      closings: currentClosings,
       policy,
-      refusals,
-      limits,
       pace: coordination.pace,
       decisionWaits,
       catchUp: follower.catchUp,
-      signingKeys,
       proveKey: createKeyProver({ issuer: config.url, nonces, clock: systemClock }),
-      clock: systemClock,
       observeDecision: metrics.observeDecision,
     },
     nonces,
     logger,
     observe: metrics.observeExchange,
   });
-  app.use(metadataRoutes(config.url, signingKeys.published).routes());
-  app.use(revocationFeedRoutes({ issuer: config.url, feed: revocations, signingKeys }).routes());
-  app.use(
-    tokenUseRoutes({
-      database,
-      verifyAssertion,
-      limits,
-      registry: currentRegistry,
-      refusals,
-      clock: systemClock,
-      observe: metrics.countTokenUses,
-      observeShed: () => metrics.countShed('reports'),
-    }).routes(),
-  );
+  const shedAs = (route: string) => ({ observeShed: () => metrics.countShed(route) });
+  for (const routes of [
+    metadataRoutes(config.url, signingKeys.published).routes(),
+    revocationFeedRoutes({ issuer: config.url, feed: revocations, signingKeys }).routes(),
+    tokenUseRoutes({ ...edge, ...shedAs('reports'), observe: metrics.countTokenUses }).routes(),
+    introspectionRoutes({ ...edge, ...shedAs('introspections') }).routes(),
+    revocationRoutes({ ...edge, ...shedAs('revocations') }).routes(),
+  ])
+    app.use(routes);
   const consoleApp = config.consoleListen === null ? app : openApplication(openDoor(config.consoleUrl));
   consoleApp.use(consolePages);
 

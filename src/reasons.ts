@@ -84,6 +84,8 @@ const REASONS = {
     description:
       'request_id was used with other parameters or another proof key: choose a new one for another request',
   },
+  token_missing: { error: 'invalid_request', description: 'token is missing' },
+  token_foreign: { error: 'invalid_request', description: 'token is not one of this agent' },
   justification_too_long: {
     error: 'invalid_request',
     description: 'justification may have at most 2000 characters',

@@ -27,6 +27,7 @@ export type FoundGrant = {
   readonly id: string;
   readonly state: 'offered' | 'active' | 'ended';
   readonly endedReason: 'expired' | 'revoked' | 'lapsed' | null;
+  readonly endedBy: 'operator' | 'agent' | 'block' | null;
   /** The groups of each person who approved; empty where policy permitted. */
   readonly approvers: readonly (readonly string[])[];
   readonly tokenSeconds: number;
@@ -78,7 +79,7 @@ select q.position, now() as now, f.registry_revision, f.policy_revision, f.block
     where d.agent_id = q.agent_id and d.audience = q.audience and d.scope = any(string_to_array(q.scopes, ' '))
       and d.lifted_at is null and d.held_until > now() limit 1) as denied_by,
   r.id, r.state, r.request_digest, r.terms, r.terms_digest, r.approvals, r.expires_at,
-  g.id as grant_id, g.state as grant_state, g.ended_reason, g.approver_groups, g.approvers, g.token_seconds, g.tokens_left,
+  g.id as grant_id, g.state as grant_state, g.ended_reason, g.ended_by, g.approver_groups, g.approvers, g.token_seconds, g.tokens_left,
   g.starts_at, g.pickup_until, g.approved_until,
   t.jti, t.kid, t.state as token_state, t.issued_at as token_issued_at, t.expires_at as token_expires_at
 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
@@ -111,6 +112,7 @@ type FindRow = {
   grant_id: string | null;
   grant_state: FoundGrant['state'];
   ended_reason: FoundGrant['endedReason'];
+  ended_by: FoundGrant['endedBy'];
   approver_groups: string[];
   approvers: string[][] | null;
   token_seconds: number;
@@ -147,6 +149,7 @@ const grantOf = (row: FindRow): FoundGrant | null =>
         id: row.grant_id,
         state: row.grant_state,
         endedReason: row.ended_reason,
+        endedBy: row.ended_by,
         approvers: approversOf(row),
         tokenSeconds: row.token_seconds,
         tokensLeft: row.tokens_left,

@@ -14,7 +14,8 @@ import { tellFrom } from './guard.ts';
 const REVOKE_TOKEN: Statement = {
   name: 'revoke-token',
   text: `with held as (
-  select g.id from grants g join tokens t on t.grant_id = g.id where t.jti = $1 for update of g
+  select g.id from grants g join tokens t on t.grant_id = g.id
+  where t.jti = $1 and t.state <> 'REVOKED' and t.expires_at > now() for update of g
 ), dropped as (
   update grants g set current_jti = null from held where g.id = held.id and g.current_jti = $1
 ), revoked as (

@@ -27,6 +27,10 @@ export const SLOTS = {
   pages: 32,
   /** Transactions on the connections of exchanges, of which some stay free. */
   reports: 6,
+  /** A statement of a millisecond each on the same connections: those beyond these wait for them. */
+  introspections: 64,
+  /** As reports. */
+  revocations: 6,
 } as const;
 
 /** Room for `max`; `observeFull` counts what is refused. */

@@ -29,8 +29,11 @@ const readJsonPart = (part: string): { members: Members } | { reason: AssertionR
 };
 
 /** Reads header and payload of `assertion`, or tells why it is no assertion at all. */
-export const parseCompactJws = (assertion: string): CompactJws | { reason: AssertionReason } => {
-  if (assertion.length > ASSERTION_MAX_CHARACTERS) return { reason: 'size' };
+export const parseCompactJws = (
+  assertion: string,
+  maxCharacters = ASSERTION_MAX_CHARACTERS,
+): CompactJws | { reason: AssertionReason } => {
+  if (assertion.length > maxCharacters) return { reason: 'size' };
   const [headerPart, payloadPart, signaturePart, ...rest] = assertion.split('.', 4);
   if (headerPart === undefined || payloadPart === undefined || signaturePart === undefined) return MALFORMED;
   if (rest.length > 0) return MALFORMED;

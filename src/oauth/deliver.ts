@@ -35,6 +35,10 @@ export const deliver = async (
   const { grant } = request;
   if (grant === null) throw new Error(`${request.id} is ${request.state} and has no grant`);
   const delivery = { exchange, found, request, grant };
+  if (grant.endedBy === 'agent')
+    return exchange.key.kind === 'digest'
+      ? openUnlessDenied(parts, exchange, found)
+      : refuseRepeat(parts, exchange, { reason: 'request_cancelled', requestId: request.id });
   if (grant.endedReason === 'revoked' && stillRefused(delivery))
     return refuseRepeat(parts, exchange, { reason: 'grant_revoked', requestId: request.id });
   if (isOver(grant, found.now)) return answerOver(parts, delivery);

@@ -63,7 +63,8 @@ const parseScopes = (scope: string | undefined): Checked<readonly string[] | nul
   return { value: [...new Set(scopes)].sort() };
 };
 
-const parseRequestId = (id: string | undefined): Checked<ExchangeRequest['requestId']> => {
+/** The agent's own key or the broker's id, told apart by their form. */
+export const parseRequestId = (id: string | undefined): Checked<ExchangeRequest['requestId']> => {
   if (id === undefined) return { value: null };
   if (id.startsWith(REQUEST_ID_PREFIX)) {
     return BROKER_REQUEST_ID.test(id)
@@ -89,17 +90,27 @@ const parseSeconds = (text: string | undefined): Checked<number | null> => {
   return { value: Math.min(Number(text), REQUESTED_SECONDS_MAX) };
 };
 
-/** The parameters, or the first reason for which they are refused. An empty parameter is an absent one. */
-export const parseExchangeRequest = (
+/** Who asks: an assertion, and the client id that is claimed. The same at every endpoint of agents. */
+export const parseCaller = (
   form: Form,
   authorization: string | undefined,
-): Checked<ExchangeRequest> => {
+): Checked<Pick<ExchangeRequest, 'subjectToken' | 'claimedClientId'>> => {
   const client = claimedClientId(form, authorization);
   if (client.reason !== undefined) return client;
   const subjectToken = form.get('subject_token');
   if (subjectToken === undefined) return { reason: 'subject_token_missing' };
   const subjectTokenType = form.get('subject_token_type');
   if (subjectTokenType !== JWT && subjectTokenType !== ACCESS_TOKEN) return { reason: 'subject_token_type' };
+  return { value: { subjectToken, claimedClientId: client.value } };
+};
+
+/** The parameters, or the first reason for which they are refused. An empty parameter is an absent one. */
+export const parseExchangeRequest = (
+  form: Form,
+  authorization: string | undefined,
+): Checked<ExchangeRequest> => {
+  const caller = parseCaller(form, authorization);
+  if (caller.reason !== undefined) return caller;
   if (form.get('actor_token') !== undefined || form.get('actor_token_type') !== undefined)
     return { reason: 'actor_token' };
   const requestedTokenType = form.get('requested_token_type') ?? ACCESS_TOKEN;
@@ -120,8 +131,7 @@ export const parseExchangeRequest = (
   if (details.reason !== undefined) return details;
   return {
     value: {
-      subjectToken,
-      claimedClientId: client.value,
+      ...caller.value,
       audience: target.value,
       scopes: scopes.value,
       issuedTokenType: requestedTokenType,

@@ -24,11 +24,13 @@ export const workloadFacts = (workload: VerifiedWorkload): JsonObject => ({
   ...(workload.actorClaims.length > 0 && { ignored_claims: workload.actorClaims }),
 });
 
+export type IdentifyingParts = Pick<ExchangeParts, 'verifyAssertion' | 'limits' | 'refusals' | 'clock'>;
+
 /** Verifies the assertion, before anything else is done with it. A rejection is told with its exact reason. */
 export const verifyCaller = async (
-  parts: ExchangeParts,
-  call: ExchangeCall,
-  request: ExchangeRequest,
+  parts: IdentifyingParts,
+  call: Pick<ExchangeCall, 'address' | 'traceId'>,
+  request: Pick<ExchangeRequest, 'subjectToken'>,
 ): Promise<VerifiedWorkload | Refused | Throttled> => {
   const { address, traceId } = call;
   const verified = await parts.verifyAssertion(request.subjectToken, { address, now: parts.clock() });
@@ -46,9 +48,9 @@ export const verifyCaller = async (
 
 /** The agent that this workload is; tenant, object and application id must all be the registered ones. */
 export const mapAgent = async (
-  parts: ExchangeParts,
+  parts: Pick<IdentifyingParts, 'refusals'>,
   registry: Registry,
-  call: ExchangeCall,
+  call: Pick<ExchangeCall, 'address' | 'traceId'>,
   { workload, allowance }: Pick<Caller, 'workload' | 'allowance'>,
 ): Promise<Agent | Refused | Throttled> => {
   const agent = registry.agentOf({ tenant: workload.tenantId, object: workload.objectId });
@@ -73,8 +75,14 @@ export const mapAgent = async (
   return refused('agent_unknown', null);
 };
 
+/** What is needed of a caller to tell of it. */
+export type IdentifiedCaller = Pick<
+  Caller,
+  'agent' | 'workload' | 'allowance' | 'traceId' | 'registryRevision'
+>;
+
 /** The two events every recorded exchange begins with. */
-export const callerEvents = (caller: Caller, requestId: string): AuditEvent[] => {
+export const callerEvents = (caller: IdentifiedCaller, requestId: string): AuditEvent[] => {
   const common = { requestId, agentId: caller.agent.id, traceId: caller.traceId };
   return [
     { ...common, name: 'assertion.verified', data: workloadFacts(caller.workload) },
@@ -89,23 +97,19 @@ const TOLD_SCOPES_MAX = 20;
 /** Well formed even where the end falls within a character: the trail takes no lone surrogates. */
 const shortened = (name: string): string => name.slice(0, TOLD_NAME_MAX_LENGTH).toWellFormed();
 
-/** Tells that an identified agent was refused before policy, and names the refusal. */
-export const refuseCaller = async (
-  parts: ExchangeParts,
-  caller: Caller,
-  request: ExchangeRequest,
+/** Tells that an identified agent was refused, and of `facts` what it wanted; names the refusal. */
+export const refuseAgent = async (
+  parts: Pick<ExchangeParts, 'refusals'>,
+  caller: IdentifiedCaller,
   reason: Refused['reason'],
+  facts: Readonly<Record<string, string | readonly string[]>>,
 ): Promise<Refused | Throttled> => {
   // Asking for a nonce is how a client gets one.
   const over = await (reason === 'proof_nonce' ? caller.allowance.take() : caller.allowance.takeMiss());
   if (over !== null) return over;
   const requestId = newRequestId();
-  const asked = {
-    audience: shortened(request.audience),
-    scopes: (request.scopes ?? []).slice(0, TOLD_SCOPES_MAX).map(shortened),
-  };
   const told = await parts.refusals.tell(
-    `request ${caller.agent.id} ${reason} ${asked.audience} ${asked.scopes.join(' ')}`,
+    `request ${caller.agent.id} ${reason} ${Object.values(facts).flat().join(' ')}`,
     [
       ...callerEvents(caller, requestId),
       {
@@ -113,9 +117,21 @@ export const refuseCaller = async (
         requestId,
         agentId: caller.agent.id,
         traceId: caller.traceId,
-        data: { reason, ...asked },
+        data: { reason, ...facts },
       },
     ],
   );
   return refused(reason, told);
 };
+
+/** The same of an exchange, before policy. */
+export const refuseCaller = (
+  parts: ExchangeParts,
+  caller: Caller,
+  request: ExchangeRequest,
+  reason: Refused['reason'],
+): Promise<Refused | Throttled> =>
+  refuseAgent(parts, caller, reason, {
+    audience: shortened(request.audience),
+    scopes: (request.scopes ?? []).slice(0, TOLD_SCOPES_MAX).map(shortened),
+  });

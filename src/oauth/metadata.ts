@@ -16,6 +16,11 @@ export const authorizationServerMetadata = (issuer: string): Readonly<Record<str
   grant_types_supported: [TOKEN_EXCHANGE],
   response_types_supported: ['none'],
   token_endpoint_auth_methods_supported: ['none'],
+  // An API shows its assertion as Bearer, as RFC 8414 section 2 has a name for; an agent is told by its subject_token.
+  introspection_endpoint: `${issuer}/introspect`,
+  introspection_endpoint_auth_methods_supported: ['Bearer'],
+  revocation_endpoint: `${issuer}/revoke`,
+  revocation_endpoint_auth_methods_supported: ['none'],
   dpop_signing_alg_values_supported: PROOF_ALGORITHMS,
   subject_types_supported: ['public'],
   id_token_signing_alg_values_supported: ['ES256'],

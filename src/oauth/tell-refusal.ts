@@ -7,8 +7,8 @@ import { type Refused, refused } from './outcome.ts';
 
 /** Refuses what is malformed, before anybody is identified: told of the network it came from. */
 export const refuseMalformed = async (
-  parts: ExchangeParts,
-  call: ExchangeCall,
+  parts: Pick<ExchangeParts, 'refusals'>,
+  call: Pick<ExchangeCall, 'address' | 'traceId'>,
   reason: Reason,
 ): Promise<Refused> => {
   await parts.refusals.tell(`malformed ${reason}`, [

@@ -15,7 +15,7 @@ export const WORKLOAD_REASONS = {
 
 export type WorkloadReason = keyof typeof WORKLOAD_REASONS;
 
-/** At `/token-use` and at the pages that tools read as JSON (RFC 6750 section 3.1). */
+/** At `/token-use`, `/introspect` and at the pages that tools read as JSON (RFC 6750 section 3.1). */
 export const CALLER_REASONS = {
   bearer_missing: {
     meaning: 'No assertion was sent as Bearer.',
@@ -36,6 +36,11 @@ export const CALLER_REASONS = {
     meaning:
       'An API reported uses of its tokens in a form that is not understood. Nothing of it was recorded.',
     advice: 'Tell whoever runs the API: its resource-server may be of another version.',
+    client: { status: 400, error: 'invalid_request' },
+  },
+  introspection_malformed: {
+    meaning: 'An API asked about a token in a form that is not understood.',
+    advice: 'Tell whoever runs the API: it has to send a form with one token (RFC 7662).',
     client: { status: 400, error: 'invalid_request' },
   },
   agent_as_reader: {

@@ -53,22 +53,22 @@ const unproven: ReasonEntry['client'] = { status: 400, ...meaningOf('assertion_r
 export const REASON_FAMILIES: readonly ReasonFamily[] = [
   {
     title: 'Exchanges',
-    text: 'An agent at /token. What is malformed is refused before anybody asks who sent it, so the trail knows only the network.',
+    text: 'An agent at /token, or at /revoke. What is malformed is refused before anybody asks who sent it, so the trail knows only the network.',
     entries: (Object.keys(EXCHANGE_REASONS) as ExchangeReason[]).map(exchangeEntry),
   },
   {
     title: 'Assertions',
-    text: 'Whoever shows an assertion that is not believed: at /token, at /token-use, or at a page as a tool. The client never learns which of these it was; beyond /token it sees 401 invalid_token.',
+    text: 'Whoever shows an assertion that is not believed: at /token, /revoke, /token-use or /introspect, or at a page as a tool. The client never learns which of these it was; beyond /token and /revoke it sees 401 invalid_token.',
     entries: entriesOf('assertion.rejected', ASSERTION_REASONS, unproven),
   },
   {
     title: 'Workloads',
-    text: 'A workload of a trusted tenant that is no registered agent, at /token. From outside it looks like a bad assertion.',
+    text: 'A workload of a trusted tenant that is no registered agent, at /token or /revoke. From outside it looks like a bad assertion.',
     entries: entriesOf('agent.rejected', WORKLOAD_REASONS, unproven),
   },
   {
     title: 'APIs and tools',
-    text: 'Callers of /token-use, and tools that read pages as JSON.',
+    text: 'Callers of /token-use and /introspect, and tools that read pages as JSON.',
     entries: entriesOf('caller.rejected', CALLER_REASONS),
   },
   {

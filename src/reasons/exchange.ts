@@ -77,6 +77,11 @@ export const EXCHANGE_REASONS: Readonly<Record<ExchangeReason, Explanation>> = {
     advice:
       'The client must choose a new id for a new request. A changed key may be a stolen assertion: ask.',
   },
+  token_missing: { meaning: 'A revocation names no token and no request.', advice: CLIENT },
+  token_foreign: {
+    meaning: 'An agent tried to revoke a token of another agent. Nothing was changed.',
+    advice: 'How did it come by that token? Ask both owners.',
+  },
   justification_too_long: { meaning: 'The justification has more than 2,000 characters.', advice: CLIENT },
   requested_expires_in: {
     meaning: 'requested_expires_in is no positive number of seconds.',

@@ -22,19 +22,25 @@ export type AccessTokenClaims = {
 
 const seconds = (time: Date): number => Math.floor(time.getTime() / 1000);
 
-/** Signs the access token as a compact JWS, `typ: at+jwt` (RFC 9068 section 2). */
+/** What the access token says (RFC 9068 section 2.2). */
+export const accessTokenPayload = (claims: AccessTokenClaims): Readonly<Record<string, unknown>> => ({
+  iss: claims.issuer,
+  sub: claims.agentId,
+  client_id: claims.agentId,
+  aud: claims.audience,
+  scope: claims.scopes.join(' '),
+  iat: seconds(claims.issuedAt),
+  exp: seconds(claims.expiresAt),
+  jti: claims.jti,
+  txn: claims.requestId,
+  env: claims.environment,
+  ...(claims.authorizationDetails.length > 0 && { authorization_details: claims.authorizationDetails }),
+  ...(claims.proofKey !== null && { cnf: { jkt: claims.proofKey } }),
+});
+
+/** `typ` of an access token (RFC 9068 section 2.1). */
+export const ACCESS_TOKEN_TYPE = 'at+jwt';
+
+/** Signs the access token as a compact JWS. */
 export const signAccessToken = (key: SigningKey, claims: AccessTokenClaims): string =>
-  signJws(key, 'at+jwt', {
-    iss: claims.issuer,
-    sub: claims.agentId,
-    client_id: claims.agentId,
-    aud: claims.audience,
-    scope: claims.scopes.join(' '),
-    iat: seconds(claims.issuedAt),
-    exp: seconds(claims.expiresAt),
-    jti: claims.jti,
-    txn: claims.requestId,
-    env: claims.environment,
-    ...(claims.authorizationDetails.length > 0 && { authorization_details: claims.authorizationDetails }),
-    ...(claims.proofKey !== null && { cnf: { jkt: claims.proofKey } }),
-  });
+  signJws(key, ACCESS_TOKEN_TYPE, accessTokenPayload(claims));

@@ -25,6 +25,10 @@ describe.each(DOCUMENTS)('%s', (path) => {
       grant_types_supported: [TOKEN_EXCHANGE],
       response_types_supported: ['none'],
       token_endpoint_auth_methods_supported: ['none'],
+      introspection_endpoint: `${issuer}/introspect`,
+      introspection_endpoint_auth_methods_supported: ['Bearer'],
+      revocation_endpoint: `${issuer}/revoke`,
+      revocation_endpoint_auth_methods_supported: ['none'],
       dpop_signing_alg_values_supported: ['ES256', 'Ed25519', 'EdDSA', 'RS256'],
       subject_types_supported: ['public'],
       id_token_signing_alg_values_supported: ['ES256'],
@@ -80,7 +84,12 @@ describe('what the metadata names', () => {
     for (const key of keys.body.keys) {
       expect(Object.keys(key).sort()).toEqual(['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y']);
     }
-    expect((await world.post(new URL(body.token_endpoint).pathname, '')).body.error).toBe('invalid_request');
+    for (const [endpoint, error] of [
+      [body.token_endpoint, 'invalid_request'],
+      [body.revocation_endpoint, 'invalid_request'],
+      [body.introspection_endpoint, 'invalid_token'],
+    ])
+      expect((await world.post(new URL(endpoint).pathname, '')).body.error).toBe(error);
   });
 
   it.each(['client_credentials', 'authorization_code', 'refresh_token', 'password', 'implicit'])(
@@ -107,9 +116,7 @@ describe('what the metadata names', () => {
   it.each([
     '/authorize',
     '/auth',
-    '/introspect',
     '/token/introspection',
-    '/revoke',
     '/token/revocation',
     '/userinfo',
     '/me',

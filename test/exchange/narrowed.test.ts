@@ -51,7 +51,7 @@ const ask = async (
     { headers },
   );
 
-it('is told as scope and authorization_details, in the answer and in the token, also when it is fetched again', async () => {
+it('is told as scope and authorization_details, in the answer, in the token and to the API that asks about it, also when it is fetched again', async () => {
   const requestId = (await ask('less')).body.request_id;
   const left = { scopes: ['articles.write'], authorizationDetails: [{ ...FOLDERS, names: ['people'] }] };
   expect(await world.vote(requestId, 'approve', 'approver', left)).toEqual({ outcome: 'approved' });
@@ -59,6 +59,11 @@ it('is told as scope and authorization_details, in the answer and in the token, 
     const told = { scope: 'articles.write', authorization_details: [{ type: 'folders', names: ['people'] }] };
     expect([status, body]).toEqual([200, expect.objectContaining({ ...told, request_id: requestId })]);
     expect(decodeJwt(body.access_token)).toMatchObject(told);
+    const introspection = await world.post('/introspect', `token=${body.access_token}`, {
+      'content-type': 'application/x-www-form-urlencoded',
+      authorization: `Bearer ${await world.assertion(AUDIENCE)}`,
+    });
+    expect(introspection.body).toMatchObject({ active: true, ...told });
   }
 });
 

@@ -12,11 +12,10 @@ import { activatePolicy } from '../../src/registry/policy-revisions.ts';
 import { readRegistry } from '../../src/registry/registry-file.ts';
 import type { RegistryDocument } from '../../src/registry/registry-schema.ts';
 import { bundleOf, openEngine, permitRule, shippedBundle } from '../policy/bundles.ts';
-import { type Answer, startWorld, type TestWorld } from '../support/broker.ts';
+import { type Answer, JWT_TYPE, startWorld, type TestWorld } from '../support/broker.ts';
 import { startTrusting, trustIn } from '../support/entra-modes.ts';
 import { checkPromises } from '../support/promises.ts';
 import { createProver, type ProofChanges, type Prover } from '../support/prover.ts';
-
 import { expectEvent, lastPosition } from './told-reason.ts';
 
 const AUTHOR = { by: 'test', reason: 'test' };
@@ -70,6 +69,14 @@ const withProof = (changes: ProofChanges & { method?: string; target?: string } 
     {},
     { dpop: prover.prove(changes.method ?? 'POST', changes.target ?? `${world.issuer}/token`, changes) },
   );
+
+const takeBack = async (token: string): Promise<Answer> => {
+  const subject_token = await world.assertion('support-agent');
+  return world.post(
+    '/revoke',
+    `${new URLSearchParams({ subject_token, subject_token_type: JWT_TYPE, token })}`,
+  );
+};
 
 const activate = async (bundle: Uint8Array): Promise<void> => {
   const revision = await (await openEngine()).load(bundle);
@@ -197,6 +204,8 @@ const ATTEMPTS: Readonly<Record<ExchangeReason, () => Promise<Answer>>> = {
     await sql`update grants set approved_until = now() where request_id = ${request_id}`.execute(db);
     return asOps({ request_id: 'over' });
   },
+  token_missing: async () => takeBack(''),
+  token_foreign: async () => takeBack((await asOps({ audience: 'api://operations.dev' })).body.access_token),
   blocked: async () => {
     const audience = 'api://knowledge.dev';
     await setBlock(world.database, { kind: 'audience', subject: audience, lasting: true }, AUTHOR);

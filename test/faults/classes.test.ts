@@ -1,26 +1,19 @@
 /** One kind of request in masses, on a database that stalls for that kind: the other kinds go on. */
 import { randomBytes } from 'node:crypto';
-import { sql } from 'kysely';
-import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Database, openDatabase } from '../../src/storage/database.ts';
 import { type Answer, startWorld, type TestWorld } from '../support/broker.ts';
+import { whileLocked } from '../support/locks.ts';
 import { checkPromises } from '../support/promises.ts';
 
 const FLOOD = 200;
 const API = 'api://knowledge.prod';
 
 let world: TestWorld;
-let owner: Database;
 
 beforeAll(async () => {
   world = await startWorld();
-  owner = await openDatabase({ dsn: world.ownerDsn, logger: pino({ enabled: false }) });
 });
-afterAll(async () => {
-  await owner.close();
-  await world.stop();
-});
+afterAll(() => world.stop());
 
 const exchange = async (): Promise<Answer> =>
   world.exchange({
@@ -46,13 +39,6 @@ const reportOf = async (jti: string) => {
     world.post('/token-use', JSON.stringify([{ ...use, event_id: randomBytes(8).toString('hex') }]), headers);
 };
 
-/** Whatever is done while nobody else can have `table`. */
-const whileLocked = async (table: string, work: () => Promise<void>): Promise<void> =>
-  owner.db.transaction().execute(async (trx) => {
-    await sql`lock table ${sql.table(table)} in access exclusive mode`.execute(trx);
-    await work();
-  });
-
 /** The first of the answers that was refused for want of room. */
 const firstShed = (answers: readonly Promise<Answer>[], isShed: (answer: Answer) => boolean) =>
   Promise.any(
@@ -69,7 +55,7 @@ const jtiOf = ({ body }: Answer): string =>
 describe('a flood of pages', () => {
   it('is refused beyond its bound with the time to come back, and leaves exchanges, reports and keys alone', async () => {
     const report = await reportOf(jtiOf(await exchange()));
-    await whileLocked('console_sessions', async () => {
+    await whileLocked(world.ownerDsn, 'console_sessions', async () => {
       const flood = Array.from({ length: FLOOD }, page);
       const shed = await firstShed(
         flood,
@@ -90,7 +76,7 @@ describe('a flood of pages', () => {
 describe('a flood of reports', () => {
   it('is refused beyond its bound with the time to come back, and leaves exchanges and pages alone', async () => {
     const report = await reportOf(jtiOf(await exchange()));
-    await whileLocked('token_uses', async () => {
+    await whileLocked(world.ownerDsn, 'token_uses', async () => {
       const flood = Array.from({ length: FLOOD }, report);
       const shed = await firstShed(
         flood,

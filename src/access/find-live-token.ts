@@ -1,0 +1,73 @@
+/**
+ * What a token stands for as long as it is good: one read, hence one moment, of everything that may have taken it
+ * back. Nothing that a replica remembers counts here, so an answer is never older than the question.
+ */
+import type { AuthorizationDetails, Environment } from '../registry/registry.ts';
+import type { Database, Statement } from '../storage/database.ts';
+import type { Terms } from './request-digest.ts';
+
+/** What `alias` names is this token's agent, its API ($2), its environment ($3), or everything. */
+const concerns = (alias: string): string => `(${alias}.kind = 'global'
+    or ${alias}.kind = 'agent' and ${alias}.subject = r.agent_id
+    or ${alias}.kind = 'audience' and ${alias}.subject = $2
+    or ${alias}.kind = 'environment' and ${alias}.subject = $3)`;
+
+/** Each `limit 1` has the planner look the row up by its key, see `src/access/find-request.ts`. */
+export const FIND_LIVE_TOKEN: Statement = {
+  name: 'find-live-token',
+  text: `
+select r.id as request_id, r.agent_id, r.terms, r.proof_key, t.kid, t.issued_at, t.expires_at
+from (select 1) one
+cross join lateral (select * from tokens where jti = $1 limit 1) t
+cross join lateral (select * from grants where id = t.grant_id limit 1) g
+cross join lateral (select * from access_requests where id = g.request_id limit 1) r
+cross join lateral (select enabled from agents where id = r.agent_id limit 1) a
+where r.audience = $2 and t.state <> 'REVOKED' and t.expires_at > now() and g.state <> 'ended' and a.enabled
+  and not exists (select from blocks b where b.lifted_at is null and ${concerns('b')})
+  and not exists (select from revocations n where n.until >= t.issued_at and ${concerns('n')})`,
+};
+
+type Row = {
+  readonly request_id: string;
+  readonly agent_id: string;
+  readonly terms: Terms;
+  readonly proof_key: string | null;
+  readonly kid: string;
+  readonly issued_at: Date;
+  readonly expires_at: Date;
+};
+
+export type LiveToken = {
+  readonly requestId: string;
+  readonly agentId: string;
+  readonly scopes: readonly string[];
+  readonly authorizationDetails: AuthorizationDetails;
+  readonly proofKey: string | null;
+  /** The key that signed it. */
+  readonly kid: string;
+  readonly issuedAt: Date;
+  readonly expiresAt: Date;
+};
+
+/**
+ * The token of this id for this API in its environment. Null: there is none, it is expired or revoked, its grant has
+ * ended, its agent is disabled, or a block or a not-before refuses it. Throws `DatabaseUnavailable`.
+ */
+export const findLiveToken = async (
+  database: Database,
+  jti: string,
+  { audience, environment }: { readonly audience: string; readonly environment: Environment },
+): Promise<LiveToken | null> => {
+  const [row] = await database.query<Row>(FIND_LIVE_TOKEN, [jti, audience, environment]);
+  if (row === undefined) return null;
+  return {
+    requestId: row.request_id,
+    agentId: row.agent_id,
+    scopes: row.terms.scopes,
+    authorizationDetails: row.terms.authorization_details,
+    proofKey: row.proof_key,
+    kid: row.kid,
+    issuedAt: row.issued_at,
+    expiresAt: row.expires_at,
+  };
+};
