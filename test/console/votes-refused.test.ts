@@ -1,5 +1,6 @@
 import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { cancelRequest } from '../../src/access/revoke.ts';
 import { checkPromises } from '../support/promises.ts';
 import { fieldsOf, type OpenedRequest, startConsole, type TestConsole } from './fixture.ts';
 import { openPage, pathOf, stateOf, vote } from './voting.ts';
@@ -138,6 +139,17 @@ it('on a decided request is a conflict that shows how it stands', async () => {
     expect(page).toContain('too late, but typed');
   }
   expect(await stateOf(test, request)).toBe('approved');
+});
+
+it('on a request that its agent took back is a conflict, and the page says so (T89)', async () => {
+  const request = await test.openRequest({ scopes: ['reports.read'] });
+  const { cookie, form } = await openPage(test, request, test.people.approver);
+  const author = { by: 'agent:reporting-agent', reason: 'the agent took its request back' };
+  expect(await cancelRequest(test.database, request.requestId, author)).toBe('cancelled');
+  const sent = { ...form, verdict: 'approve', reason: 'checked' };
+  expect((await test.post(pathOf(request), sent, { cookie })).status).toBe(409);
+  expect(await (await test.get(pathOf(request), { cookie })).text()).toContain('Taken back');
+  expect(await stateOf(test, request)).toBe('cancelled');
 });
 
 it('pressed twice at once counts once', async () => {
