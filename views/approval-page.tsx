@@ -8,6 +8,7 @@ import { type ApprovalFacts, Facts } from './approval-facts.tsx';
 import { EnvironmentBadge, SensitivityBadge } from './badges.tsx';
 import { type ConsequenceModel, Consequences } from './consequences.tsx';
 import { type DecisionModel, DecisionPanel } from './decision-panel.tsx';
+import { HeldDenial, type HeldDenialModel } from './held-denial.tsx';
 import { Layout, type PageContext } from './layout.tsx';
 import { LivePart } from './live-part.tsx';
 import { Scopes } from './scopes.tsx';
@@ -24,6 +25,8 @@ export type ApprovalModel = {
   readonly unusual: readonly UnusualFact[];
   readonly words: string | null;
   readonly decision: DecisionModel;
+  /** The denial of this request, while it holds. */
+  readonly denial: HeldDenialModel | null;
   /** Said above everything when a vote did not count. */
   readonly notice: string | null;
 };
@@ -87,6 +90,7 @@ export const ApprovalPage = (props: {
         </div>
         <div class="split-side">
           <DecisionPanel model={model.decision} />
+          {model.denial !== null && <HeldDenial model={model.denial} />}
           <p class="trace-link">
             <a href={`/requests/${model.requestId}`}>See the whole trace</a>
           </p>

@@ -9,6 +9,7 @@ import {
   StateBadge,
 } from './badges.tsx';
 import { AllFacts, type EventModel, LeadingFacts } from './event-facts.tsx';
+import { HeldDenial, type HeldDenialModel } from './held-denial.tsx';
 import { Layout, type PageContext } from './layout.tsx';
 import { LivePart } from './live-part.tsx';
 import { RefusalNote } from './refusal-note.tsx';
@@ -85,8 +86,21 @@ export const Trace = ({ model }: { model: TraceModel }): JSX.Element => {
 /** How often an open trace asks for new events. */
 const REFRESH_SECONDS = 3;
 
-export const TracePage = (props: { page: PageContext; model: TraceModel; tag: string }): JSX.Element => {
-  const { page, model, tag } = props;
+/** What stands above the events, and is left alone while they refresh themselves: somebody may be writing there. */
+export type AboveTrace = {
+  /** The denial of this request, while it holds. */
+  readonly denial: HeldDenialModel | null;
+  /** Said above everything when a denial was not lifted. */
+  readonly notice: string | null;
+};
+
+export const TracePage = (props: {
+  page: PageContext;
+  model: TraceModel;
+  above: AboveTrace;
+  tag: string;
+}): JSX.Element => {
+  const { page, model, above, tag } = props;
   return (
     <Layout page={page} title={`Trace ${model.requestId}`} section="audit">
       <p class="crumbs">
@@ -97,6 +111,11 @@ export const TracePage = (props: { page: PageContext; model: TraceModel; tag: st
         )}{' '}
         <span aria-hidden="true">/</span> <code>{model.requestId}</code>
       </p>
+      {above.notice !== null && (
+        <p class="notice" role="alert">
+          {above.notice}
+        </p>
+      )}
       <header class="request-head">
         <h1>
           {model.request === null ? (
@@ -110,6 +129,7 @@ export const TracePage = (props: { page: PageContext; model: TraceModel; tag: st
           )}
         </h1>
       </header>
+      {above.denial !== null && <HeldDenial model={above.denial} />}
       <LivePart
         id="trace"
         href={`/requests/${model.requestId}`}

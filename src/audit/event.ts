@@ -23,6 +23,7 @@ export type EventName =
   | 'approval.given'
   | 'approval.refused'
   | 'denial.given'
+  | 'denial.lifted'
   | 'grant.opened'
   | 'grant.ended'
   | 'token.issued'

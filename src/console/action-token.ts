@@ -1,6 +1,6 @@
 /**
- * Proof that a vote was pressed on a page that this console rendered for this very session, request and terms, for
- * this very verdict, within the last minutes: an HMAC over all of them. A forged, foreign or turned-around post
+ * Proof that a button was pressed on a page that this console rendered for this very session, request and terms, for
+ * this very verdict or the lifting of a denial, within the last minutes: an HMAC over all of them. A forged, foreign or turned-around post
  * cannot have it.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
@@ -10,9 +10,9 @@ export type Action = {
   readonly sessionDigest: string;
   readonly requestId: string;
   readonly termsDigest: string;
-  /** What the page showed beside the terms (`shown.ts`). */
+  /** What the page showed beside the terms (`shown.ts`); empty where a denial is lifted. */
   readonly shown: string;
-  readonly verdict: 'approve' | 'deny';
+  readonly verdict: 'approve' | 'deny' | 'lift';
 };
 
 /** How long a rendered page can vote: long enough to read it, short enough that it is still what was read. */

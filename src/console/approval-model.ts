@@ -162,7 +162,7 @@ export type ModelContext = {
 export const approvalModel = (
   request: ApprovalRequest,
   context: ModelContext,
-): Omit<ApprovalModel, 'decision' | 'notice' | 'unusual'> => {
+): Omit<ApprovalModel, 'decision' | 'denial' | 'notice' | 'unusual'> => {
   const facts = factsOf(request, context);
   return {
     requestId: request.requestId,

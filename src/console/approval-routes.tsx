@@ -10,6 +10,7 @@ import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts
 import { decisionModel } from './decision-model.ts';
 import { decisionNow } from './decision-now.ts';
 import { requireRole, requireSession } from './guards.tsx';
+import { heldDenial } from './held-denial.ts';
 import { parseNarrowing } from './narrowing-form.ts';
 import { mayShortenOf, narrowedRequest, narrowingModel } from './narrowing-model.ts';
 import { namesOf } from './people.ts';
@@ -90,6 +91,7 @@ export const showApproval = async (
       shown: now === null ? '' : shownOf(shown, registry, now),
       narrowing: narrowingModel(request, narrowing === null ? null : narrow, mayShorten),
     }),
+    denial: await heldDenial(parts, context, { requestId: request.requestId, typed: '', problem: null }),
     unusual,
     notice: mishap?.notice ?? null,
   };

@@ -6,7 +6,7 @@ import { REASON_MAX_LENGTH } from '../../views/decision-panel.tsx';
 import type { ApprovalRequest } from '../access/approval-queue.ts';
 import type { Form } from '../http/form.ts';
 import type { VoteReason } from '../reasons/vote.ts';
-import { checkActionToken } from './action-token.ts';
+import { type Action, checkActionToken } from './action-token.ts';
 import { type Mishap, sessionOf } from './approval-routes.tsx';
 import type { ConsoleContext, ConsoleParts } from './console-parts.ts';
 import { SHOWN } from './shown.ts';
@@ -72,8 +72,25 @@ const LONG_REASON: RefusedBallot = {
   problem: `The reason is too long: at most ${REASON_MAX_LENGTH} characters.`,
 };
 
+/** What is wrong with a form that could count: its token for `action`, or its reason; null if nothing is. */
+export const checkForm = async (
+  parts: ConsoleParts,
+  context: ConsoleContext,
+  form: Pick<Ballot, 'token' | 'reason'> & { readonly action: Action },
+): Promise<RefusedBallot | null> => {
+  const { action, token, reason } = form;
+  const bad = checkActionToken(parts.actionKey, action, { token, now: parts.clock() });
+  if (bad === 'expired') return EXPIRED_PAGE;
+  if (bad === 'invalid') {
+    await tellRefusal(parts, context, { event: 'csrf.blocked', reason: 'action_token' });
+    return STALE_PAGE;
+  }
+  if (reason === '') return NO_REASON;
+  return reason.length > REASON_MAX_LENGTH ? LONG_REASON : null;
+};
+
 /** What is wrong with a ballot that could count, null if nothing is. */
-export const checkBallot = async (
+export const checkBallot = (
   parts: ConsoleParts,
   context: ConsoleContext,
   { request, ballot }: { readonly request: ApprovalRequest; readonly ballot: Ballot },
@@ -85,12 +102,5 @@ export const checkBallot = async (
     shown: ballot.shown,
     verdict: ballot.verdict,
   };
-  const bad = checkActionToken(parts.actionKey, action, { token: ballot.token, now: parts.clock() });
-  if (bad === 'expired') return EXPIRED_PAGE;
-  if (bad === 'invalid') {
-    await tellRefusal(parts, context, { event: 'csrf.blocked', reason: 'action_token' });
-    return STALE_PAGE;
-  }
-  if (ballot.reason === '') return NO_REASON;
-  return ballot.reason.length > REASON_MAX_LENGTH ? LONG_REASON : null;
+  return checkForm(parts, context, { ...ballot, action });
 };

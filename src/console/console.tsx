@@ -11,6 +11,7 @@ import { auditRoutes } from './audit-routes.tsx';
 import type { ConsoleOptions, ConsoleParts, ConsoleState } from './console-parts.ts';
 import { openEntra } from './entra.ts';
 import { answerSafely, boundedPages, refuseRole, withSession } from './guards.tsx';
+import { liftRoutes } from './lift-routes.tsx';
 import { queueRoutes } from './queue-routes.tsx';
 import { notFound } from './refusals.ts';
 import { mayApprove, mayReadTrail } from './roles.ts';
@@ -74,6 +75,7 @@ export const consoleRouter = (options: ConsoleOptions): Router<ConsoleState> => 
   approvalRoutes(router, parts);
   voteRoutes(router, parts);
   traceRoutes(router, parts);
+  liftRoutes(router, parts);
   auditRoutes(router, parts);
   notFoundRoute(router, parts);
   return router;

@@ -1,16 +1,14 @@
 /** Whether this person can decide now, and if not, why not. The page only says it; `src/access/vote.ts` decides it. */
 import type { DecisionModel } from '../../views/decision-panel.tsx';
 import type { NarrowingModel } from '../../views/narrowing.tsx';
-import { duration, list } from '../../views/words.ts';
 import type { ApprovalRequest } from '../access/approval-queue.ts';
 import type { DecisionNow } from '../access/check-vote.ts';
 import { conditionsOf, eligibleGroups } from '../access/quorum.ts';
-import { isSignInTooOld, missingStepUp } from '../access/step-up.ts';
 import { isSamePrincipal, type Principal } from '../registry/registry.ts';
 import { issueActionToken } from './action-token.ts';
 import { stateNow } from './approval-model.ts';
-import { signInHref, stepUpHref } from './refusals.ts';
 import type { Session } from './sessions.ts';
+import { signInFirst } from './sign-in-first.ts';
 
 export type DecisionContext = {
   readonly session: Session;
@@ -71,38 +69,14 @@ const closedBecause = (
     : null;
 };
 
-/** What the person has to do before they can decide; null: nothing. */
-const signInFirst = (
-  request: ApprovalRequest,
-  { session, decisionNow, now }: DecisionContext,
-): { readonly why: string; readonly href: string } | null => {
-  const page = `/approvals/${request.requestId}`;
-  if (isSignInTooOld(session, now))
-    return {
-      why: 'Deciding takes a sign-in of the last hour, and yours is older.',
-      href: signInHref(page, true),
-    };
-  const approval = decisionNow?.approval ?? null;
-  const missing = missingStepUp(
-    session,
-    [conditionsOf(request.terms), ...(approval === null ? [] : [approval])],
-    now,
-  );
-  if (missing === null) return null;
-  const { maxAgeSeconds, context } = missing;
-  const asked = [
-    ...(maxAgeSeconds === null ? [] : [`a sign-in of the last ${duration(maxAgeSeconds)}`]),
-    ...(context === null ? [] : [`the authentication context ${context} of Microsoft Entra`]),
-  ];
-  return { why: `The rule asks for ${list(asked)}.`, href: stepUpHref(page, missing) };
-};
-
 /** `request` with the terms to sign: narrowed, if the person left less of them. */
 export const decisionModel = (request: ApprovalRequest, context: DecisionContext): DecisionModel => {
   const { session, actionKey, now, typed, problem, shown, narrowing } = context;
   const closed = closedBecause(request, context);
   if (closed !== null) return { kind: 'closed', ...closed, reason: typed };
-  const first = signInFirst(request, context);
+  const approval = context.decisionNow?.approval ?? null;
+  const demands = [conditionsOf(request.terms), ...(approval === null ? [] : [approval])];
+  const first = signInFirst(`/approvals/${request.requestId}`, session, { demands, now });
   if (first !== null) return { kind: 'sign_in_again', ...first, reason: typed };
   const tokenFor = (verdict: 'approve' | 'deny'): string =>
     issueActionToken(

@@ -25,6 +25,7 @@ const TONES: Readonly<Record<EventName, Tone>> = {
   'approval.given': 'good',
   'approval.refused': 'bad',
   'denial.given': 'bad',
+  'denial.lifted': 'plain',
   'grant.opened': 'good',
   'grant.ended': 'end',
   'token.issued': 'good',

@@ -31,13 +31,13 @@ export const tellRefusal = async (
   ]);
 };
 
-/** Tells a vote that did not get as far as being counted; `request` null: there is none for this person. */
+/** Tells a vote, or the lifting of a denial, that did not get as far as being counted; `request` null: there is none for this person. */
 export const tellRefusedVote = async (
   parts: ConsoleParts,
   context: ConsoleContext,
   vote: {
     readonly refused: VoteReason;
-    readonly verdict: 'approve' | 'deny';
+    readonly verdict: 'approve' | 'deny' | 'lift';
     readonly request: { readonly requestId: string; readonly agentId: string } | null;
   },
 ): Promise<void> => {

@@ -3,10 +3,12 @@ import type Router from '@koa/router';
 import { Trace as TraceBody, type TraceModel, TracePage } from '../../views/trace-page.tsx';
 import { findForApprover } from '../access/approval-queue.ts';
 import { type Trace, traceOf } from '../audit/trace.ts';
-import { answerLive, answerRefusal, pageContext } from './answers.tsx';
+import { answerLive, answerPage, answerRefusal, pageContext } from './answers.tsx';
+import type { Mishap } from './approval-routes.tsx';
 import { eventJson, requestJson } from './audit-json.ts';
 import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts.ts';
 import { eventModel, peopleIn } from './event-model.ts';
+import { heldDenial } from './held-denial.ts';
 import { type Names, namesOf } from './people.ts';
 import { answerJson, asksForJson, refuseJson, requireReader } from './readers.ts';
 import { notFound } from './refusals.ts';
@@ -46,33 +48,50 @@ const mayRead = async (parts: ConsoleParts, context: ConsoleContext, id: string)
   return mayReadTrail(session.roles) || (await findForApprover(parts.database, session, id)) !== null;
 };
 
-const showTrace = async (parts: ConsoleParts, context: ConsoleContext): Promise<void> => {
+const hidden = async (parts: ConsoleParts, context: ConsoleContext): Promise<void> => {
+  await tellRefusal(parts, context, { event: 'console.refused', reason: 'request_hidden' });
+  answerRefusal(parts, context, notFound);
+};
+
+/** The trace as a page, for a person who may read it; `mishap`: what became of lifting the denial. */
+export const showTrace = async (
+  parts: ConsoleParts,
+  context: ConsoleContext,
+  mishap: Mishap | null = null,
+): Promise<void> => {
   const id = requestIdOf(context);
-  const json = asksForJson(context);
-  const allowed = id !== null && (json || (await mayRead(parts, context, id)));
-  const trace = allowed ? await traceOf(parts.database, id) : null;
-  if (id === null || trace === null) {
-    if (json) refuseJson(context, { status: 404, error: 'not_found', description: 'no such request' });
-    else {
-      if (!allowed) await tellRefusal(parts, context, { event: 'console.refused', reason: 'request_hidden' });
-      answerRefusal(parts, context, notFound);
-    }
-    return;
-  }
-  if (json) {
-    const { request, events } = trace;
-    return answerJson(context, {
-      request: request === null ? null : requestJson(request),
-      events: events.map(eventJson),
-    });
-  }
+  if (id === null || !(await mayRead(parts, context, id))) return hidden(parts, context);
+  const trace = await traceOf(parts.database, id);
+  if (trace === null) return answerRefusal(parts, context, notFound);
   const names = await namesOf(parts.database, peopleIn(trace.events));
   const model = traceModel(parts, id, { trace, names });
-  answerLive(context, <TraceBody model={model} />, (tag) => (
-    <TracePage page={pageContext(parts, context)} model={model} tag={tag} />
-  ));
+  const { typed } = context.state;
+  const above = {
+    denial: await heldDenial(parts, context, { requestId: id, typed, problem: mishap?.problem ?? null }),
+    notice: mishap?.notice ?? null,
+  };
+  const page = (tag: string) => (
+    <TracePage page={pageContext(parts, context)} model={model} above={above} tag={tag} />
+  );
+  if (mishap === null) answerLive(context, <TraceBody model={model} />, page);
+  else answerPage(context, page(''), mishap.status);
+};
+
+/** The trace as JSON, for a tool that showed who it is. */
+const tellTrace = async (parts: ConsoleParts, context: ConsoleContext): Promise<void> => {
+  const id = requestIdOf(context);
+  const trace = id === null ? null : await traceOf(parts.database, id);
+  if (trace === null)
+    return refuseJson(context, { status: 404, error: 'not_found', description: 'no such request' });
+  const { request, events } = trace;
+  answerJson(context, {
+    request: request === null ? null : requestJson(request),
+    events: events.map(eventJson),
+  });
 };
 
 export const traceRoutes = (router: Router<ConsoleState>, parts: ConsoleParts): void => {
-  router.get('/requests/:request_id', requireReader(parts), (context) => showTrace(parts, context));
+  router.get('/requests/:request_id', requireReader(parts), (context) =>
+    asksForJson(context) ? tellTrace(parts, context) : showTrace(parts, context),
+  );
 };

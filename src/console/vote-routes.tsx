@@ -27,6 +27,7 @@ import { malformed, notFound, selfApproval } from './refusals.ts';
 import { changedSince, shownOf } from './shown.ts';
 import { tellRefusal, tellRefusedVote } from './tell-refusal.ts';
 import { changesOf } from './terms-changes.ts';
+import { untilCurrent } from './until-current.ts';
 
 /** Whether `castVote` will refuse it whatever the page was: terminal states never go back, owners never vote. */
 const cannotCount = (
@@ -178,27 +179,6 @@ const attemptVote = async (
   return true;
 };
 
-/** A revision that moves is caught up with; more often than this in a row something else is wrong. */
-const ATTEMPTS = 5;
-
-/** Who may vote cannot be told: nobody votes, and nothing was changed. */
-class VoteUnavailable extends Error {
-  override readonly name = 'VoteUnavailable';
-  readonly retryAfterSeconds = 1;
-}
-
-const vote = async (parts: ConsoleParts, context: ConsoleContext, ballot: Ballot): Promise<void> => {
-  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-    if (await attemptVote(parts, context, ballot)) return;
-    try {
-      await parts.catchUp();
-    } catch (cause) {
-      throw new VoteUnavailable('the revisions in force could not be loaded', { cause });
-    }
-  }
-  throw new VoteUnavailable('the vote was overtaken too often');
-};
-
 export const voteRoutes = (router: Router<ConsoleState>, parts: ConsoleParts): void => {
   const ballots = new WeakMap<ConsoleContext['req'], Ballot>();
   router.post(
@@ -218,7 +198,8 @@ export const voteRoutes = (router: Router<ConsoleState>, parts: ConsoleParts): v
       if (ballot === undefined) {
         await tellRefusal(parts, context, { event: 'console.refused', reason: 'form_malformed' });
         answerRefusal(parts, context, malformed('Neither approve nor deny was pressed.'));
-      } else if (await keepsPace(parts, context, 'vote')) await vote(parts, context, ballot);
+      } else if (await keepsPace(parts, context, 'vote'))
+        await untilCurrent(parts, () => attemptVote(parts, context, ballot));
     },
   );
 };

@@ -50,7 +50,8 @@ export const FORGERY_REASONS = {
   other_origin: { meaning: 'The post comes from a page of another origin.', advice: ANOTHER_PAGE },
   other_site: { meaning: 'The browser says that the post comes from another site.', advice: ANOTHER_PAGE },
   action_token: {
-    meaning: 'The vote’s token was not made for this session, request, terms and verdict.',
+    meaning:
+      'The token of the vote, or of the lifting of a denial, was not made for this session, request, terms and verdict.',
     advice: 'Once, after a new sign-in in another tab: nothing. Else somebody replays pages.',
   },
 } as const satisfies Record<string, Explanation>;

@@ -149,7 +149,8 @@ export const EXCHANGE_REASONS: Readonly<Record<ExchangeReason, Explanation>> = {
   },
   denied_by_approver: {
     meaning: 'A person said no, and that still holds for this agent and action.',
-    advice: 'The trace has the denial and its words. It ends by itself after the rule’s hold time.',
+    advice:
+      'The trace has the denial and its words. It ends by itself after the rule’s hold time, or is lifted there.',
   },
   grant_revoked: {
     meaning: 'What was granted was taken back before its time.',

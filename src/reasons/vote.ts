@@ -68,6 +68,11 @@ export const VOTE_REASONS = {
     advice: 'Nothing: each person counts once.',
     client: { status: 409, error: 'notice on the page' },
   },
+  denial_over: {
+    meaning: 'The denial that the person wanted to lift was lifted before, or its time is over.',
+    advice: 'Nothing: the agent may ask anew.',
+    client: { status: 409, error: 'notice on the page' },
+  },
   terms_changed: {
     meaning: 'The terms are not those that the page had shown.',
     advice: 'The person reads the new terms, then decides.',

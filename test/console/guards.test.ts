@@ -38,6 +38,7 @@ describe('the route table', () => {
       'GET /signed-out',
       'GET /{*path}',
       'POST /approvals/:request_id',
+      'POST /requests/:request_id',
       'POST /sign-out',
     ]);
   });

@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   await sql`update access_requests set state = 'cancelled' where state = 'pending'`.execute(test.database.db);
-  await sql`update denials set lifted_at = now()`.execute(test.database.db);
+  await sql`update denials set held_until = now()`.execute(test.database.db);
   cookie = await test.signIn(test.people.approver);
 });
 afterAll(() => test.stop());

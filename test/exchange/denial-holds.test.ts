@@ -1,5 +1,7 @@
 /** A person's no holds for the scopes it was said about, whichever request the agent repeats. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { agentOf, personOf } from '../../lab/world.ts';
+import { liftDenial } from '../../src/access/lift-denial.ts';
 import { startWorld, type TestWorld } from '../support/broker.ts';
 import { checkPromises } from '../support/promises.ts';
 
@@ -16,6 +18,7 @@ const ask = async (agent: string, parameters: Record<string, string | undefined>
 
 const EXPORT = { audience: 'api://reports.prod', scope: 'payroll.export' };
 const DEPLOY = { audience: 'api://operations.prod', scope: 'release.deploy' };
+const RESTART = { audience: 'api://operations.prod', scope: 'services.restart' };
 
 describe('a denial by a person', () => {
   it('holds for requests for the same scope that were pending under other keys', async () => {
@@ -47,5 +50,39 @@ describe('a denial by a person', () => {
     expect(await world.vote(request_id, 'approve')).toEqual({ outcome: 'approved' });
     expect(await world.vote(denied, 'deny')).toEqual({ outcome: 'denied' });
     expect((await ask('ops-agent', { ...DEPLOY, request_id: 'approved' })).status).toBe(200);
+  });
+
+  it('is lifted for what is asked anew alone: what was denied stays so', async () => {
+    const denied = (await ask('ops-agent', RESTART)).body.request_id;
+    expect(await world.vote(denied, 'deny')).toEqual({ outcome: 'denied' });
+    expect((await ask('ops-agent', RESTART)).body).toMatchObject({ error: 'access_denied' });
+    const person = personOf(world.entra.world, 'approver');
+    const lifted = await liftDenial(world.database, {
+      requestId: denied,
+      reason: 'the maintenance has begun',
+      person: {
+        tenant: world.entra.world.tenant,
+        object: person.objectId,
+        roles: person.roles,
+        signedInAt: new Date(),
+        authenticatedAt: new Date(),
+        authenticationContexts: [],
+      },
+      owners: agentOf(world.entra.world, 'ops-agent').owners,
+      otherAccounts: [],
+      isWorkload: false,
+      registryRevision: 1,
+      traceId: null,
+    });
+    expect(lifted).toEqual({ outcome: 'lifted' });
+    expect((await ask('ops-agent', { ...RESTART, request_id: denied })).body).toMatchObject({
+      error: 'access_denied',
+      request_id: denied,
+    });
+    const anew = (await ask('ops-agent', RESTART)).body;
+    expect(anew).toMatchObject({ error: 'authorization_pending' });
+    expect(anew.request_id).not.toBe(denied);
+    expect(await world.vote(anew.request_id, 'approve')).toEqual({ outcome: 'approved' });
+    expect((await ask('ops-agent', RESTART)).status).toBe(200);
   });
 });

@@ -42,6 +42,13 @@ const BROKEN: Record<string, string> = {
     cross join lateral jsonb_array_elements(
       coalesce(a.definition -> 'owners', '[]') || coalesce(a.definition -> 'sponsors', '[]')) as person (ids)
     where v.approver_tenant::text = person.ids ->> 'tenant' and v.approver_object::text = person.ids ->> 'object'`,
+  'I3: a denial lifted by somebody who answers for the agent': `
+    select e.position from audit_events e join agents a on a.id = e.agent_id
+    cross join lateral (select convert_from(e.body, 'UTF8')::jsonb -> 'person' as ids) who
+    cross join lateral jsonb_array_elements(
+      coalesce(a.definition -> 'owners', '[]') || coalesce(a.definition -> 'sponsors', '[]')) as person (ids)
+    where e.name = 'denial.lifted' and who.ids ->> 'tenant' = person.ids ->> 'tenant'
+      and who.ids ->> 'object' = person.ids ->> 'object'`,
   'I3: approvals that are not votes': `
     select r.id from access_requests r where r.approvals <> (
       select count(*) from votes v
@@ -75,6 +82,10 @@ const BROKEN: Record<string, string> = {
       and convert_from(e.body, 'UTF8')::jsonb ? 'hold_seconds')
     where r.state <> 'cancelled' group by r.id, r.state
     having count(e.name) <> (case when r.state in ('expired', 'denied') then 1 else 0 end)`,
+  'I5: a denial that was lifted without its one event, or not lifted with one': `
+    select d.request_id from denials d left join audit_events e on e.request_id = d.request_id and e.name = 'denial.lifted'
+    group by d.request_id
+    having count(distinct e.position) <> (case when bool_or(d.lifted_at is not null) then 1 else 0 end)`,
   'I5: a grant under a request that is not permitted or approved': `
     select g.id from grants g join access_requests r on r.id = g.request_id
     where r.state in ('pending', 'denied', 'expired', 'cancelled')`,
@@ -100,6 +111,7 @@ const OF_AGENT = `with access_requests as (select * from access_requests where a
   grants as (select * from grants where agent_id = $1),
   tokens as (select t.* from tokens t where t.grant_id in (select id from grants)),
   votes as (select v.* from votes v where v.request_id in (select id from access_requests)),
+  denials as (select * from denials where agent_id = $1),
   audit_events as (select * from audit_events where agent_id = $1)`;
 
 const BROKEN_OF_AGENT = `${OF_AGENT} ${Object.entries(BROKEN)

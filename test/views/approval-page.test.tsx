@@ -76,6 +76,7 @@ const model: ApprovalModel = {
     now: NOW,
   },
   words: 'AGENT-WORDS <b>Approved</b>',
+  denial: null,
   decision: {
     kind: 'open',
     requestId: 'areq_1',

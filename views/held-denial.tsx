@@ -1,0 +1,79 @@
+/** A denial that holds: by whom, until when, and the form to lift it before. One plain form, as for a vote. */
+import type { JSX } from 'preact';
+import { ExactTime, Moment } from './badges.tsx';
+import { REASON_MAX_LENGTH } from './decision-panel.tsx';
+import { list } from './words.ts';
+
+export type HeldDenialModel = {
+  readonly requestId: string;
+  readonly deniedBy: readonly string[];
+  readonly heldUntil: Date;
+  readonly now: Date;
+  /** What the person typed before, kept when the denial was not lifted. */
+  readonly reason: string;
+  /** Why the last attempt did not count. */
+  readonly problem: string | null;
+  readonly lifting:
+    | { readonly kind: 'open'; readonly token: string; readonly signer: string }
+    | { readonly kind: 'sign_in_again'; readonly why: string; readonly href: string }
+    | { readonly kind: 'closed'; readonly why: string };
+};
+
+const LiftForm = ({
+  model,
+  lifting,
+}: {
+  model: HeldDenialModel;
+  lifting: HeldDenialModel['lifting'] & { kind: 'open' };
+}): JSX.Element => (
+  <form method="post" action={`/requests/${model.requestId}`}>
+    {model.problem !== null && (
+      <p class="problem" id="lift-problem" role="alert">
+        {model.problem}
+      </p>
+    )}
+    <label for="lift-reason">Your reason</label>
+    <textarea
+      id="lift-reason"
+      name="reason"
+      rows={3}
+      required
+      maxLength={REASON_MAX_LENGTH}
+      aria-describedby={model.problem === null ? 'lift-note' : 'lift-problem lift-note'}
+      aria-invalid={model.problem === null ? undefined : 'true'}
+      value={model.reason}
+    />
+    <p class="note" id="lift-note">
+      Required. Kept in the audit trail with your name, {lifting.signer}; never shown to the agent. The agent
+      gets nothing by it: it may ask anew, and policy and people decide then.
+    </p>
+    <input type="hidden" name="lift_token" value={lifting.token} />
+    <button type="submit">Lift this denial</button>
+  </form>
+);
+
+export const HeldDenial = ({ model }: { model: HeldDenialModel }): JSX.Element => (
+  <section class="decision" aria-labelledby="held-denial">
+    <h2 id="held-denial">The denial holds</h2>
+    <p>
+      <b>{list(model.deniedBy)}</b> denied this. Whatever the agent asks or says, it is refused these actions
+      until <ExactTime time={model.heldUntil} /> (<Moment time={model.heldUntil} now={model.now} />
+      ).
+    </p>
+    {model.lifting.kind === 'open' && <LiftForm model={model} lifting={model.lifting} />}
+    {model.lifting.kind !== 'open' && <p>{model.lifting.why}</p>}
+    {model.lifting.kind === 'sign_in_again' && (
+      <p>
+        <a class="button" href={model.lifting.href}>
+          Sign in again
+        </a>
+      </p>
+    )}
+    {model.lifting.kind !== 'open' && model.reason !== '' && (
+      <label>
+        What you wrote, to copy
+        <textarea rows={3} readOnly value={model.reason} />
+      </label>
+    )}
+  </section>
+);
