@@ -44,8 +44,8 @@ const LiftForm = ({
       value={model.reason}
     />
     <p class="note" id="lift-note">
-      Required. Kept in the audit trail with your name, {lifting.signer}; never shown to the agent. The agent
-      gets nothing by it: it may ask anew, and policy and people decide then.
+      Required. Kept in the audit trail, never shown to the agent, which gets nothing by it: it may ask anew,
+      and policy and people decide then. You sign as {lifting.signer}.
     </p>
     <input type="hidden" name="lift_token" value={lifting.token} />
     <button type="submit">Lift this denial</button>

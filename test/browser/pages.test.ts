@@ -34,6 +34,7 @@ let browser: Browser;
 let payroll: OpenedRequest;
 let release: OpenedRequest;
 let decided: OpenedRequest;
+let denied: OpenedRequest;
 beforeAll(async () => {
   [test, browser] = await Promise.all([startConsole(), launchBrowser()]);
   payroll = await test.openRequest({
@@ -51,6 +52,8 @@ beforeAll(async () => {
   await vote(test, release, test.people.second, { reason: 'Planned for tonight.' });
   decided = await test.openRequest({ scopes: ['reports.read'] });
   await vote(test, decided, test.people.second, { reason: 'Checked with finance.' });
+  denied = await test.openRequest({ scopes: ['reports.denied'] });
+  await vote(test, denied, test.people.second, { verdict: 'deny', reason: 'Not before the audit.' });
 });
 afterAll(async () => {
   await browser.close();
@@ -78,8 +81,10 @@ const PAGES: readonly (readonly [string, () => string, Who | undefined])[] = [
   ['request', () => `/approvals/${payroll.requestId}`, 'approver'],
   ['request-quorum', () => `/approvals/${release.requestId}`, 'approver'],
   ['request-decided', () => `/approvals/${decided.requestId}`, 'approver'],
+  ['request-denied', () => `/approvals/${denied.requestId}`, 'approver'],
   ['request-owner', () => `/approvals/${payroll.requestId}`, 'owner'],
   ['trace', () => `/requests/${decided.requestId}`, 'auditor'],
+  ['trace-denied', () => `/requests/${denied.requestId}`, 'approver'],
   ['audit', () => '/audit', 'auditor'],
   ['audit-problem', () => '/audit?from=yesterday', 'auditor'],
   ['not-found', () => '/approvals/areq_unknown', 'approver'],
