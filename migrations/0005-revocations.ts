@@ -51,8 +51,6 @@ create index blocks_open on blocks (set_at) where lifted_at is null;
 
 -- As the registry's revision: what an exchange was decided on is compared with it when the exchange commits.
 alter table in_force add column blocks_revision bigint not null default 0;
--- The last change of blocks that bears on the agent, written under the lock that issuing shares.
-alter table agents add column blocks_revision bigint not null default 0;
 
 -- Assertions up to this second are believed no more: of one agent, of all.
 alter table agents add column not_before timestamptz;

@@ -53,7 +53,7 @@ const openStatement = (
   text: `
 with asked as materialized (
   select * from json_to_recordset($1::json) as asked (agent_id text, registry_revision bigint, policy_revision text,
-    blocks_revision bigint,     id text, key text, replaces text, audience text, scopes text[], authorization_details jsonb, proof_key text,
+    blocks_revision bigint, id text, key text, replaces text, audience text, scopes text[], authorization_details jsonb, proof_key text,
     request_digest text, justification text, requested_seconds integer, workload jsonb, decision jsonb, terms jsonb,
     terms_digest text, quorum smallint, open_seconds integer, grant_id text, token_seconds integer, max_tokens integer,
     jti text, kid text${columns})

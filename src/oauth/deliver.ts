@@ -84,9 +84,12 @@ const asGranted = (exchange: Exchange, { terms }: FoundRequest): Exchange => ({
 const goodCurrent = ({ signingKeys }: ExchangeParts, { current }: FoundGrant): CurrentToken | null =>
   current === null || current.state === 'REVOKED' || signingKeys.isGone(current.kid) ? null : current;
 
-/** A named request stays refused for good; one found by its digest until its grant would have been over. */
+/**
+ * A named request stays refused for good; one found by its digest until its grant would have been over. What a block ended
+ * is asked for anew once it is lifted: nobody said no to it.
+ */
 const stillRefused = ({ exchange, found, grant }: Delivery): boolean =>
-  exchange.key.kind !== 'digest' || grant.approvedUntil > found.now;
+  exchange.key.kind !== 'digest' || (grant.endedBy !== 'block' && grant.approvedUntil > found.now);
 
 const isOver = (grant: FoundGrant, now: Date): boolean =>
   grant.state === 'ended' ||

@@ -46,7 +46,6 @@ export type Tables = {
     enabled: boolean;
     definition: Json;
     revision: number;
-    blocks_revision: Generated<number>;
     not_before: Date | null;
   };
   resources: {

@@ -46,7 +46,7 @@ describe('the doctor', () => {
         '2 signing keys of version 2.0 are usable',
         `the clock of ${authority} and this machine's clock agree`,
         "the clock of the database and this machine's clock agree",
-        'revision 1: 3 agents, 3 of them enabled, 9 APIs',
+        'revision 1: 3 agents, 3 of them enabled, 10 APIs',
         expect.stringMatching(/^[0-9a-f]{64} is in force and passes its cases$/),
         `people sign in at ${authority}/${tenant}`,
       ]),

@@ -30,6 +30,7 @@ import { WORKLOAD } from '../support/access.ts';
 import { createDatabase } from '../support/database.ts';
 import { voteBy, wordOf } from '../support/vote-as.ts';
 import type { Key } from './expected.ts';
+import { onceUnlocked } from './once-unlocked.ts';
 import { AUDIENCE, RULES, SCOPES, type Scope } from './rules.ts';
 
 const logger = pino({ enabled: false });
@@ -224,7 +225,7 @@ export const startRealWorld = async (agents: number): Promise<RealWorld> => {
           else disabled.add(id);
           await sql`update agents set enabled = ${enabled} where id = ${id}`.execute(database.db);
         },
-        pass: async (seconds) => void (await owner.query(EVERYTHING_OLDER, [id, seconds])),
+        pass: (seconds) => onceUnlocked(() => owner.query(EVERYTHING_OLDER, [id, seconds])),
       };
     },
     stop: async () => {
