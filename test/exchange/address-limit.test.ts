@@ -1,6 +1,6 @@
 /** The limit before anybody is known, as strangers meet it; each comes from a loopback address of its own. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { type Answer, startWorld, type TestWorld } from '../support/broker.ts';
+import { type Answer, JWT_TYPE, startWorld, type TestWorld } from '../support/broker.ts';
 import {
   countedOf,
   exchangeFrom,
@@ -79,7 +79,13 @@ describe('an address that sends bad assertions', () => {
     expect((await world.exchange({ ...READ, subject_token: 'bad' })).status).toBe(400);
     expect((await world.get('/audit', bearer)).status).toBe(401);
     expect((await world.post('/token-use', '[]', bearer)).status).toBe(401);
-    const answers = [await world.get('/audit', bearer), await world.post('/token-use', '[]', bearer)];
+    const form = `${new URLSearchParams({ subject_token: 'bad', subject_token_type: JWT_TYPE, token: 'x' })}`;
+    const answers = [
+      await world.get('/audit', bearer),
+      await world.post('/token-use', '[]', bearer),
+      await world.post('/introspect', form, bearer),
+      await world.post('/revoke', form),
+    ];
     for (const answer of answers) expectSlowDown(answer, 'address', 3);
   });
 

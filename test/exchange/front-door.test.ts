@@ -32,7 +32,7 @@ const READS = [
   '/assets/x.css',
   '/nowhere',
 ];
-const POSTS = ['/token', '/token-use', '/sign-out', '/approvals/areq_x'];
+const POSTS = ['/token', '/token-use', '/introspect', '/revoke', '/sign-out', '/approvals/areq_x'];
 const LINES: [string, string][] = [
   ...READS.map((path): [string, string] => ['GET', path]),
   ...POSTS.map((path): [string, string] => ['POST', path]),
