@@ -91,7 +91,10 @@ export const showApproval = async (
       shown: now === null ? '' : shownOf(shown, registry, now),
       narrowing: narrowingModel(request, narrowing === null ? null : narrow, mayShorten),
     }),
-    denial: await heldDenial(parts, context, { requestId: request.requestId, typed: '', problem: null }),
+    denial:
+      request.state === 'denied'
+        ? await heldDenial(parts, context, { requestId: request.requestId, typed: '', problem: null })
+        : null,
     unusual,
     notice: mishap?.notice ?? null,
   };

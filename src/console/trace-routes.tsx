@@ -67,7 +67,10 @@ export const showTrace = async (
   const model = traceModel(parts, id, { trace, names });
   const { typed } = context.state;
   const above = {
-    denial: await heldDenial(parts, context, { requestId: id, typed, problem: mishap?.problem ?? null }),
+    denial:
+      trace.request?.state === 'denied'
+        ? await heldDenial(parts, context, { requestId: id, typed, problem: mishap?.problem ?? null })
+        : null,
     notice: mishap?.notice ?? null,
   };
   const page = (tag: string) => (

@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { buildRegistry } from '../../src/registry/build-registry.ts';
+import { registryDocument } from '../../src/registry/registry-schema.ts';
 import { checkPromises } from '../support/promises.ts';
 import {
   eventsOf,
@@ -11,6 +12,7 @@ import {
   type TestConsole,
   type TestPerson,
 } from './fixture.ts';
+import { registryEntries } from './registry-fixture.ts';
 import { vote } from './voting.ts';
 
 let test: TestConsole;
@@ -155,6 +157,17 @@ it('shows nothing of a request to those it is not open to, whatever they accept'
   } finally {
     test.setRegistry(test.registry);
   }
+});
+
+it('is not lifted by whoever answers for the agent by now, where this replica does not know it yet', async () => {
+  const request = await denied();
+  const { owner, sponsor, knowledge } = test.people;
+  const before = registryEntries({ owner, sponsor: knowledge, people: [] });
+  test.setRegistry(buildRegistry(0, registryDocument.parse(before)));
+  test.policy.catchUp = async () => test.setRegistry(test.registry);
+  const answer = await lift(request, sponsor);
+  expect([answer.status, await answer.text()]).toEqual([403, expect.stringContaining('self_approval')]);
+  expect(await holds(request)).toBe(true);
 });
 
 it.each<[string, Readonly<Record<string, string | undefined>>]>([
