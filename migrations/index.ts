@@ -4,6 +4,7 @@ import * as keyRotation from './0003-key-rotation.ts';
 import * as usedProofs from './0004-used-proofs.ts';
 import * as revocations from './0005-revocations.ts';
 import * as votes from './0006-votes.ts';
+import * as tokenPages from './0008-token-pages.ts';
 import * as approvalPages from './0009-approval-pages.ts';
 import * as openedAssertions from './0010-opened-assertions.ts';
 import * as grantStart from './0011-grant-start.ts';
@@ -15,6 +16,7 @@ export const migrations: Record<string, Migration> = {
   '0004-used-proofs': usedProofs,
   '0005-revocations': revocations,
   '0006-votes': votes,
+  '0008-token-pages': tokenPages,
   '0009-approval-pages': approvalPages,
   '0010-opened-assertions': openedAssertions,
   '0011-grant-start': grantStart,

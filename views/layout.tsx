@@ -29,7 +29,7 @@ const HTMX_CONFIG = JSON.stringify({
   morphIgnore: ['data-htmx-powered', 'open'],
 });
 
-export type Section = 'approvals' | 'audit';
+export type Section = 'approvals' | 'tokens' | 'blocks' | 'audit';
 
 const NavigationLink = (props: { href: string; name: string; current: boolean }): JSX.Element => (
   <li>
@@ -54,7 +54,11 @@ const Header = ({ viewer, section }: { viewer: Viewer | null; section: Section |
                 <NavigationLink href="/approvals" name="Approvals" current={section === 'approvals'} />
               )}
               {viewer.mayReadTrail && (
-                <NavigationLink href="/audit" name="Audit" current={section === 'audit'} />
+                <>
+                  <NavigationLink href="/tokens" name="Tokens" current={section === 'tokens'} />
+                  <NavigationLink href="/blocks" name="Kill switches" current={section === 'blocks'} />
+                  <NavigationLink href="/audit" name="Audit" current={section === 'audit'} />
+                </>
               )}
             </ul>
           </nav>

@@ -8,6 +8,7 @@ import {
   SensitivityBadge,
   StateBadge,
 } from './badges.tsx';
+import { DeedForm, type DeedModel } from './deed-form.tsx';
 import { AllFacts, type EventModel, LeadingFacts } from './event-facts.tsx';
 import { HeldDenial, type HeldDenialModel } from './held-denial.tsx';
 import { Layout, type PageContext } from './layout.tsx';
@@ -90,9 +91,19 @@ const REFRESH_SECONDS = 3;
 export type AboveTrace = {
   /** The denial of this request, while it holds. */
   readonly denial: HeldDenialModel | null;
-  /** Said above everything when a denial was not lifted. */
+  /** What ends the grant; null: there is none to end, or this person may not. */
+  readonly deed: DeedModel | null;
+  /** Said above everything when something was not done. */
   readonly notice: string | null;
 };
+
+const EndGrant = ({ deed }: { deed: DeedModel }): JSX.Element => (
+  <details class="card" open={deed.problem !== null}>
+    <summary>End the grant</summary>
+    <p>All its tokens are revoked, and the agent’s next attempt is denied.</p>
+    <DeedForm id="deed" model={deed} />
+  </details>
+);
 
 export const TracePage = (props: {
   page: PageContext;
@@ -130,6 +141,7 @@ export const TracePage = (props: {
         </h1>
       </header>
       {above.denial !== null && <HeldDenial model={above.denial} />}
+      {above.deed !== null && <EndGrant deed={above.deed} />}
       <LivePart
         id="trace"
         href={`/requests/${model.requestId}`}

@@ -1,12 +1,12 @@
 /**
- * Proof that a button was pressed on a page that this console rendered for this very session, request and terms, for
- * this very verdict or the lifting of a denial, within the last minutes: an HMAC over all of them. A forged, foreign or turned-around post
- * cannot have it.
+ * Proof that a button was pressed on a page that this console rendered for this very session, for what the button
+ * does (a verdict on these terms of this request, the lifting of its denial, the end of its grant), within the last
+ * minutes: an HMAC over all of them. A forged, foreign or turned-around post cannot have it.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
-/** What a token stands for. */
-export type Action = {
+/** A vote's button. */
+export type VoteAction = {
   readonly sessionDigest: string;
   readonly requestId: string;
   readonly termsDigest: string;
@@ -15,16 +15,29 @@ export type Action = {
   readonly verdict: 'approve' | 'deny' | 'lift';
 };
 
+/** What takes something back, or opens it again. */
+export type DeedName = 'end_grant' | 'revoke_token' | 'set_block' | 'lift_block';
+
+/** A button that takes back. */
+export type DeedAction = {
+  readonly sessionDigest: string;
+  readonly deed: DeedName;
+  /** Id of what it is done to; empty where the person says it in the form. */
+  readonly subject: string;
+};
+
+/** What a token stands for. */
+export type Action = VoteAction | DeedAction;
+
 /** How long a rendered page can vote: long enough to read it, short enough that it is still what was read. */
 export const ACTION_TOKEN_SECONDS = 600;
 
 const TOKEN = /^(\d{1,12})\.([A-Za-z0-9_-]{43})$/;
 
-/** Fields joined by a character that none of them can hold, so that two actions never have the same text. */
-const mac = (key: Buffer, action: Action, expires: string): Buffer =>
-  createHmac('sha256', key)
-    .update(
-      [
+const fieldsOf = (action: Action, expires: string): readonly string[] =>
+  'deed' in action
+    ? ['deed', expires, action.sessionDigest, action.deed, action.subject]
+    : [
         'vote',
         expires,
         action.sessionDigest,
@@ -32,9 +45,11 @@ const mac = (key: Buffer, action: Action, expires: string): Buffer =>
         action.termsDigest,
         action.shown,
         action.verdict,
-      ].join('\n'),
-    )
-    .digest();
+      ];
+
+/** Fields joined by a character that none of them can hold, so that two actions never have the same text. */
+const mac = (key: Buffer, action: Action, expires: string): Buffer =>
+  createHmac('sha256', key).update(fieldsOf(action, expires).join('\n')).digest();
 
 /** A token for this action, good for `ACTION_TOKEN_SECONDS` from `now`. */
 export const issueActionToken = (key: Buffer, action: Action, now: Date): string => {

@@ -34,6 +34,7 @@ const OWN_STYLES = [
   'queue.css',
   'request.css',
   'trail.css',
+  'tokens.css',
   'reasons.css',
 ] as const;
 const ICON = 'icon.svg';

@@ -1,5 +1,5 @@
 /**
- * The browser's edge: sign-in, the approvers' queue, votes, traces and the audit trail. One router whose every route
+ * The browser's edge: sign-in, the approvers' queue, votes, traces, tokens, kill switches and the audit trail. One router whose every route
  * names its own guards; what none of them matches is passed on.
  */
 import Router from '@koa/router';
@@ -8,6 +8,7 @@ import { answerRefusal, redirect } from './answers.tsx';
 import { approvalRoutes } from './approval-routes.tsx';
 import { loadAssets } from './assets.ts';
 import { auditRoutes } from './audit-routes.tsx';
+import { blockRoutes } from './block-routes.tsx';
 import type { ConsoleOptions, ConsoleParts, ConsoleState } from './console-parts.ts';
 import { openEntra } from './entra.ts';
 import { answerSafely, boundedPages, refuseRole, withSession } from './guards.tsx';
@@ -16,6 +17,7 @@ import { queueRoutes } from './queue-routes.tsx';
 import { notFound } from './refusals.ts';
 import { mayApprove, mayReadTrail } from './roles.ts';
 import { signInRoutes } from './sign-in-routes.tsx';
+import { tokenRoutes } from './token-routes.tsx';
 import { traceRoutes } from './trace-routes.tsx';
 import { voteRoutes } from './vote-routes.tsx';
 
@@ -76,6 +78,8 @@ export const consoleRouter = (options: ConsoleOptions): Router<ConsoleState> => 
   voteRoutes(router, parts);
   traceRoutes(router, parts);
   liftRoutes(router, parts);
+  tokenRoutes(router, parts);
+  blockRoutes(router, parts);
   auditRoutes(router, parts);
   notFoundRoute(router, parts);
   return router;

@@ -8,3 +8,6 @@ export const requestIdOf = (context: ConsoleContext): string | null => {
   const id = context.params.request_id ?? '';
   return REQUEST_ID.test(id) ? id : null;
 };
+
+/** Where the form posts to that ends a request's grant. */
+export const grantPathOf = (requestId: string): string => `/requests/${requestId}/grant`;

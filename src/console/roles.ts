@@ -7,6 +7,12 @@ const READER_ROLES: ReadonlySet<string> = new Set(['Auditor', 'Operator', 'Secur
 export const mayReadTrail = (roles: readonly string[]): boolean =>
   roles.some((role) => READER_ROLES.has(role));
 
+/** Ending grants and revoking tokens. */
+export const mayTakeBack = (roles: readonly string[]): boolean => roles.includes('Operator');
+
+/** Setting and lifting kill switches. */
+export const mayBlock = (roles: readonly string[]): boolean => roles.includes('SecurityAdmin');
+
 /** Whether the queue opens; what it then shows depends on the groups. */
 export const mayApprove = (roles: readonly string[]): boolean =>
   roles.some((role) => role === 'Approver' || role.startsWith(APPROVER_ROLE_PREFIX));

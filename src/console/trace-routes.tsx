@@ -7,13 +7,14 @@ import { answerLive, answerPage, answerRefusal, pageContext } from './answers.ts
 import type { Mishap } from './approval-routes.tsx';
 import { eventJson, requestJson } from './audit-json.ts';
 import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts.ts';
+import { deedButton, deedModel } from './deeds.ts';
 import { eventModel, peopleIn } from './event-model.ts';
 import { heldDenial } from './held-denial.ts';
 import { type Names, namesOf } from './people.ts';
 import { answerJson, asksForJson, refuseJson, requireReader } from './readers.ts';
 import { notFound } from './refusals.ts';
-import { requestIdOf } from './request-address.ts';
-import { mayReadTrail } from './roles.ts';
+import { grantPathOf, requestIdOf } from './request-address.ts';
+import { mayReadTrail, mayTakeBack } from './roles.ts';
 import { tellRefusal } from './tell-refusal.ts';
 
 const traceModel = (
@@ -48,12 +49,29 @@ const mayRead = async (parts: ConsoleParts, context: ConsoleContext, id: string)
   return mayReadTrail(session.roles) || (await findForApprover(parts.database, session, id)) !== null;
 };
 
+/** What ends the grant, for those who may and while it goes on. */
+const deedOf = (
+  parts: ConsoleParts,
+  context: ConsoleContext,
+  request: Trace['request'],
+  problem: string | null,
+) => {
+  if (request === null || !mayTakeBack(context.state.session?.roles ?? [])) return null;
+  const { requestId, grant } = request;
+  if (grant === null || grant.state === 'ended') return null;
+  const button = { deed: 'end_grant', subject: requestId, name: 'End the grant' } as const;
+  return deedModel(context, grantPathOf(requestId), {
+    buttons: [deedButton(parts, context, button)],
+    problem,
+  });
+};
+
 const hidden = async (parts: ConsoleParts, context: ConsoleContext): Promise<void> => {
   await tellRefusal(parts, context, { event: 'console.refused', reason: 'request_hidden' });
   answerRefusal(parts, context, notFound);
 };
 
-/** The trace as a page, for a person who may read it; `mishap`: what became of lifting the denial. */
+/** The trace as a page, for a person who may read it; `mishap`: what became of lifting its denial or ending its grant. */
 export const showTrace = async (
   parts: ConsoleParts,
   context: ConsoleContext,
@@ -66,13 +84,12 @@ export const showTrace = async (
   const names = await namesOf(parts.database, peopleIn(trace.events));
   const model = traceModel(parts, id, { trace, names });
   const { typed } = context.state;
-  const above = {
-    denial:
-      trace.request?.state === 'denied'
-        ? await heldDenial(parts, context, { requestId: id, typed, problem: mishap?.problem ?? null })
-        : null,
-    notice: mishap?.notice ?? null,
-  };
+  const problem = mishap?.problem ?? null;
+  const denied = trace.request?.state === 'denied';
+  const denial = denied ? await heldDenial(parts, context, { requestId: id, typed, problem }) : null;
+  const deed = deedOf(parts, context, trace.request, problem);
+  const unplaced = denial === null && deed === null ? problem : null;
+  const above = { denial, deed, notice: mishap?.notice ?? unplaced };
   const page = (tag: string) => (
     <TracePage page={pageContext(parts, context)} model={model} above={above} tag={tag} />
   );

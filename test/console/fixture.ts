@@ -70,6 +70,8 @@ export const startConsole = async (given?: TestDatabase, limited: Partial<LimitS
     sponsor: person('Sasha Sponsor', APPROVER_ROLES),
     approversGuest: person('Avery Guest', APPROVER_ROLES),
     auditor: person('Andy Auditor', ['Auditor']),
+    operator: person('Olly Operator', ['Operator']),
+    security: person('Sandy Security', ['SecurityAdmin']),
     visitor: person('Vic Visitor', []),
   };
   const document = registryDocument.parse(

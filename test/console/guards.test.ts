@@ -17,7 +17,7 @@ const routes = (): { method: string; path: string }[] =>
     methods.filter((method) => method !== 'HEAD').map((method) => ({ method, path: String(path) })),
   );
 
-const addressOf = (path: string): string => path.replace(':request_id', 'areq_any');
+const addressOf = (path: string): string => path.replace(/:\w+/, 'any');
 
 describe('the route table', () => {
   it('has the routes of the contract and no other', () => {
@@ -31,15 +31,23 @@ describe('the route table', () => {
       'GET /approvals/:request_id',
       'GET /assets/:name',
       'GET /audit',
+      'GET /blocks',
       'GET /reasons',
       'GET /requests/:request_id',
+      'GET /requests/:request_id/grant',
       'GET /sign-in',
       'GET /sign-in/callback',
       'GET /signed-out',
+      'GET /tokens',
+      'GET /tokens/:jti',
       'GET /{*path}',
       'POST /approvals/:request_id',
+      'POST /blocks',
+      'POST /blocks/:block',
       'POST /requests/:request_id',
+      'POST /requests/:request_id/grant',
       'POST /sign-out',
+      'POST /tokens/:jti',
     ]);
   });
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { setBlock } from '../../src/access/blocks.ts';
 import { type Answer, startWorld, type TestWorld } from '../support/broker.ts';
 
 let world: TestWorld;
@@ -63,6 +64,37 @@ describe('a tool with the role', () => {
     expect((await read('/audit?agent=nobody')).body).toEqual({ items: [] });
   });
 
+  it('reads tokens by filter, one with its lineage, and kill switches', async () => {
+    const { body } = await read(`/tokens?request=${traced}&state=ACTIVE`);
+    expect(body.items).toEqual([
+      {
+        jti: expect.stringMatching(/^tok_/),
+        state: 'ACTIVE',
+        agent: 'support-agent',
+        audience: 'api://knowledge.prod',
+        environment: 'prod',
+        scopes: ['articles.read'],
+        request_id: traced,
+        grant_id: expect.stringMatching(/^grant_/),
+        issued_at: expect.any(String),
+        expires_at: expect.any(String),
+        successor: null,
+      },
+    ]);
+    const [token] = body.items;
+    expect((await read(`/tokens/${token.jti}`)).body).toEqual({ token, lineage: [token] });
+    expect((await read('/tokens/tok_nothing')).status).toBe(404);
+    expect((await read('/tokens?state=fine')).body.error).toBe('invalid_request');
+    const set = await setBlock(
+      world.database,
+      { kind: 'agent', subject: 'ops-agent', lasting: true },
+      { by: 'command line', reason: 'it went mad' },
+    );
+    expect((await read('/blocks')).body.items).toEqual([
+      expect.objectContaining({ ...(set as object), kind: 'agent', subject: 'ops-agent', lifted_at: null }),
+    ]);
+  });
+
   it('is told what is wrong with a filter', async () => {
     for (const query of ['from=yesterday', 'to=2026-13-40T00:00:00Z', 'agent=%00', 'request=a%20b']) {
       const { status, body } = await read(`/audit?${query}`);
@@ -79,7 +111,7 @@ describe('a tool with the role', () => {
 });
 
 describe('who may not read', () => {
-  const paths = () => ['/audit', `/requests/${traced}`];
+  const paths = () => ['/audit', `/requests/${traced}`, '/tokens', '/blocks'];
 
   it('refuses no assertion and a bad one, with a challenge', async () => {
     for (const path of paths()) {
