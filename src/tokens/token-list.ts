@@ -113,6 +113,8 @@ export const findLineage = async (
   const { state, endedReason, approvedUntil, now, ...token } = row;
   const { rows } = await sql<Row>`
     select ${COLUMNS} ${FROM} where t.grant_id = ${token.grantId}
-    order by t.issued_at desc, t.jti desc limit ${LINEAGE_MAX}`.execute(database.pages);
+    order by t.issued_at desc, t.successor_jti is null desc, t.jti limit ${LINEAGE_MAX}`.execute(
+    database.pages,
+  );
   return { token, grant: { state, endedReason, approvedUntil }, tokens: rows.toReversed(), now };
 };

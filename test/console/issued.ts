@@ -24,18 +24,23 @@ export const issueToken = async ({ database }: TestConsole): Promise<IssuedToken
 export const rotateToken = async ({ database }: TestConsole, before: IssuedToken): Promise<IssuedToken> => {
   const jti = newTokenId();
   const about = { requestId: before.requestId, agentId: AGENT };
-  const minted = await mintToken(database, DECIDED_ON, {
-    grantId: before.grantId,
-    seenJti: before.jti,
-    jti,
-    kid: 'kid',
-    tokenSeconds: 45,
-    proof: null,
-    events: [
-      { ...about, name: 'token.issued', data: { jti } },
-      { ...about, name: 'token.rotated', data: { jti: before.jti, successor: jti } },
-    ],
-  });
+  const { revision } = await loadClosings(database);
+  const minted = await mintToken(
+    database,
+    { ...DECIDED_ON, blocksRevision: revision },
+    {
+      grantId: before.grantId,
+      seenJti: before.jti,
+      jti,
+      kid: 'kid',
+      tokenSeconds: 45,
+      proof: null,
+      events: [
+        { ...about, name: 'token.issued', data: { jti } },
+        { ...about, name: 'token.rotated', data: { jti: before.jti, successor: jti } },
+      ],
+    },
+  );
   if (minted === null) throw new Error('nothing took over');
   return { ...before, jti };
 };
