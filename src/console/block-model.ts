@@ -3,20 +3,11 @@ import type { BlockItem } from '../../views/blocks-page.tsx';
 import type { Block } from '../access/blocks.ts';
 import type { JsonObject } from '../audit/event.ts';
 import type { Principal } from '../registry/registry.ts';
-import type { Names } from './people.ts';
-
-const GUID = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
-const PERSON = new RegExp(`^(${GUID})/(${GUID})$`, 'i');
-
-/** The person who `by` names; null for a command, an agent, and whoever was only claimed. */
-const personOf = (by: string | null): Principal | null => {
-  const [, tenant, object] = PERSON.exec(by ?? '') ?? [];
-  return tenant === undefined || object === undefined ? null : { tenant, object };
-};
+import { type Names, personOf } from './people.ts';
 
 /** Everybody whom these blocks name, for one look at their names. */
 export const peopleOf = (blocks: readonly Block[]): Principal[] =>
-  blocks.flatMap(({ setBy, liftedBy }) => [personOf(setBy) ?? [], personOf(liftedBy) ?? []].flat());
+  blocks.flatMap(({ setBy, liftedBy }) => [setBy, liftedBy ?? ''].flatMap((by) => personOf(by) ?? []));
 
 const nameOf = (by: string, names: Names): string => {
   const person = personOf(by);

@@ -4,7 +4,7 @@ import type { EventName, JsonValue } from '../audit/event.ts';
 import type { StoredEvent } from '../audit/trace.ts';
 import { codeMemberOf } from '../reasons/catalogue.ts';
 import type { Principal } from '../registry/registry.ts';
-import type { Names } from './people.ts';
+import { type Names, personOf } from './people.ts';
 import { refusalOf, repeatsOf } from './reason-model.ts';
 
 /** Every event there is, and how it reads at a glance. */
@@ -90,6 +90,7 @@ const LEADING = [
 const GUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 const principalIn = (value: JsonValue | undefined): Principal | null => {
+  if (typeof value === 'string') return personOf(value);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return null;
   const { tenant, object } = value as { readonly [name: string]: JsonValue };
   if (typeof tenant !== 'string' || typeof object !== 'string') return null;

@@ -23,3 +23,12 @@ export const namesOf = async (database: Database, principals: readonly Principal
   const names = new Map(rows.map((row) => [keyOf(row), row.name]));
   return (principal) => names.get(keyOf(principal)) ?? null;
 };
+
+const GUID = '[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}';
+const PERSON = new RegExp(`^(${GUID})/(${GUID})$`, 'i');
+
+/** The person of `TENANT/OBJECT`, as whoever took something back is recorded; null for a command, an agent, a claim. */
+export const personOf = (by: string): Principal | null => {
+  const [, tenant, object] = PERSON.exec(by) ?? [];
+  return tenant === undefined || object === undefined ? null : { tenant, object };
+};

@@ -124,6 +124,8 @@ describe('taking back', () => {
       cause: 'it left the team',
     });
     expect(await page(pathOf(token))).toContain('There is nothing left to take back.');
+    const auditor = await test.signIn(test.people.auditor);
+    expect(await page(`/requests/${token.requestId}`, auditor)).toContain('Olly Operator');
   });
 
   it('revokes one token and leaves its grant', async () => {
