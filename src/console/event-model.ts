@@ -1,6 +1,6 @@
 /** From a stored event to what people read of it: flat facts, people by name, the telling ones first. */
 import type { EventFact, EventModel, Tone } from '../../views/event-facts.tsx';
-import type { EventName, JsonValue } from '../audit/event.ts';
+import type { EventName, JsonObject, JsonValue } from '../audit/event.ts';
 import type { StoredEvent } from '../audit/trace.ts';
 import { codeMemberOf } from '../reasons/catalogue.ts';
 import type { Principal } from '../registry/registry.ts';
@@ -90,16 +90,23 @@ const LEADING = [
 const GUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 const principalIn = (value: JsonValue | undefined): Principal | null => {
-  if (typeof value === 'string') return personOf(value);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return null;
   const { tenant, object } = value as { readonly [name: string]: JsonValue };
   if (typeof tenant !== 'string' || typeof object !== 'string') return null;
   return GUID.test(tenant) && GUID.test(object) ? { tenant, object } : null;
 };
 
+/** Whoever took something back is `TENANT/OBJECT` in `by`; the same in any other member may be a stranger's words. */
+const factOf = ([name, value]: readonly [string, JsonValue]): readonly [string, JsonValue] => [
+  name,
+  name === 'by' && typeof value === 'string' ? (personOf(value) ?? value) : value,
+];
+
+const factsIn = (body: JsonObject) => Object.entries(body).map(factOf);
+
 /** Everybody whom these events name, for one look at their names. */
 export const peopleIn = (events: readonly StoredEvent[]): Principal[] =>
-  events.flatMap(({ body }) => Object.values(body).flatMap((value) => principalIn(value) ?? []));
+  events.flatMap(({ body }) => factsIn(body).flatMap(([, value]) => principalIn(value) ?? []));
 
 /** A person in passing is a name. */
 const briefOf = (value: JsonValue, names: Names): { readonly brief?: string } => {
@@ -128,7 +135,7 @@ const rankOf = (name: string): number => {
 export const eventModel = (event: StoredEvent, names: Names): EventModel => {
   const refusal = refusalOf(event);
   const shownApart = refusal === null ? null : codeMemberOf(event.name);
-  const facts = Object.entries(event.body)
+  const facts = factsIn(event.body)
     .filter(([name, value]) => !FRAME.has(name) && value !== null)
     .map(
       ([name, value]): EventFact => ({

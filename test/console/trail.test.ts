@@ -140,3 +140,14 @@ it('writes nothing into the trail by reading it', async () => {
   await page('/audit');
   expect(await count()).toBe(before);
 });
+
+it('takes a stranger’s text for nobody, though it is written like a person', async () => {
+  const { tenant, object } = test.people.approver;
+  await test.signIn(test.people.approver);
+  await appendEvents(test.database.db, [
+    { name: 'request.refused', agentId: 'impostor', data: { audience: `${tenant}/${object}` } },
+    { name: 'token.revoked', agentId: 'taken-back', data: { by: `${tenant}/${object}` } },
+  ]);
+  expect(await page('/audit?agent=impostor')).not.toContain('Avery Approver');
+  expect(await page('/audit?agent=taken-back')).toContain('Avery Approver');
+});
