@@ -6,7 +6,12 @@ import type Koa from 'koa';
 export type WebServer = { readonly url: string; readonly close: () => Promise<void> };
 
 const LOOPBACK_HOST = /^(?:127\.0\.0\.1|localhost)(?::\d+)?$/;
+const LOOPBACK_ORIGIN = /^https?:\/\/(?:127\.0\.0\.1|localhost)(?::\d+)?$/;
 const MAX_BODY_BYTES = 64 * 1024;
+
+/** A page of another site may send forms to any address; it must not run errands here. */
+const isOfAnotherSite = ({ method, headers }: IncomingMessage): boolean =>
+  method !== 'GET' && headers.origin !== undefined && !LOOPBACK_ORIGIN.test(headers.origin);
 
 /** Serves `app` on a loopback port (0: any). Rejects when the port is taken. */
 export const serve = async (app: Koa, port: number): Promise<WebServer> => {
@@ -15,8 +20,9 @@ export const serve = async (app: Koa, port: number): Promise<WebServer> => {
   const answer = app.callback();
   const server = createServer((request, response) => {
     // A page of another site that gave its own name this address could read the lab's passwords (DNS rebinding).
-    if (LOOPBACK_HOST.test(request.headers.host ?? '')) answer(request, response);
-    else response.writeHead(421).end();
+    if (!LOOPBACK_HOST.test(request.headers.host ?? '')) response.writeHead(421).end();
+    else if (isOfAnotherSite(request)) response.writeHead(403).end();
+    else answer(request, response);
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

@@ -72,9 +72,11 @@ export type LockedRequest = {
   readonly now: Date;
 };
 
-/** A vote that counts: on the request's present terms. */
+/** A vote that counts: on the request's present terms, or a denial of earlier ones by somebody who did not vote since. */
 export type Counted = Principal & {
   readonly verdict: 'approve' | 'deny';
+  /** Whether it is on the present terms. */
+  readonly present: boolean;
   readonly groups: readonly string[];
 };
 
@@ -85,6 +87,10 @@ export const groupsOf = ({ terms }: Pick<LockedRequest, 'terms'>, { approver }: 
 /** The terms that a vote signs: those of the request, or what its approver leaves of them. */
 export const signedTerms = ({ terms }: Pick<LockedRequest, 'terms'>, { narrowing }: Vote): Terms =>
   narrowing === null ? terms : narrowedTerms(terms, narrowing);
+
+/** Whether `other` is an account of the vote's approver. */
+export const isOf = ({ approver, otherAccounts }: Vote, other: Principal): boolean =>
+  [approver, ...otherAccounts].some((account) => isSamePrincipal(account, other));
 
 /** Why the vote does not count beside those that count already, undefined if it does. */
 export const checkVote = (
@@ -100,8 +106,7 @@ export const checkVote = (
   if (owners.some((owner) => accounts.some((account) => isSamePrincipal(owner, account)))) return 'owner';
   if (isSignInTooOld(approver, request.now)) return 'sign_in_too_old';
   if (request.state !== 'pending' || request.expired) return 'already_decided';
-  if (counted.some((other) => accounts.some((account) => isSamePrincipal(other, account))))
-    return 'already_voted';
+  if (counted.some((other) => other.present && isOf(vote, other))) return 'already_voted';
   const terms = signedTerms(request, vote);
   if (vote.verdict === 'deny' && vote.narrowing !== null) return 'narrowing_invalid';
   if (!isWithin(terms, request.terms, vote.mayShorten)) return 'narrowing_invalid';

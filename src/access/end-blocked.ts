@@ -18,22 +18,25 @@ const LOOK_AGAIN_MS = 20;
 /** Well above the limits of any statement of ours (`src/storage/database.ts`). */
 const OLDER_MAX_MS = 15_000;
 
+/** Transactions under way, whoever's: of another login nothing else is shown. Without those of the server itself. */
+const UNDER_WAY = sql<{ id: string }>`
+  select l.virtualtransaction as id from pg_locks l join pg_stat_activity a on a.pid = l.pid
+  where l.locktype = 'virtualxid' and l.mode = 'ExclusiveLock' and l.granted and l.pid <> pg_backend_pid()
+    and a.datname = current_database() and a.usename is not null`;
+
 /**
- * Waits until no transaction of ours is left that began before now. Those that begin later see the block; those that
- * are left over may have looked before it was committed. Throws if they do not end: the sweeper tries again.
+ * Waits until no transaction is left that is under way now. Those that begin later see the block; those that are left
+ * over may have looked before it was committed. Throws if they do not end: the sweeper tries again.
  */
 const outlastOlder = async ({ db }: Database): Promise<void> => {
-  const { rows } = await sql<{ now: string }>`select clock_timestamp()::text as now`.execute(db);
-  const now = rows[0]?.now;
+  const older = new Set((await UNDER_WAY.execute(db)).rows.map(({ id }) => id));
   const until = performance.now() + OLDER_MAX_MS;
-  while (performance.now() < until) {
-    const older = await sql`select from pg_stat_activity where usename = current_user
-      and datname = current_database() and pid <> pg_backend_pid() and state <> 'idle'
-      and xact_start <= ${now}::timestamptz limit 1`.execute(db);
-    if (older.rows.length === 0) return;
+  while (older.size > 0) {
+    if (performance.now() > until) throw new Error('a transaction from before the block does not end');
     await sleep(LOOK_AGAIN_MS);
+    const left = new Set((await UNDER_WAY.execute(db)).rows.map(({ id }) => id));
+    for (const id of older) if (!left.has(id)) older.delete(id);
   }
-  throw new Error('a transaction from before the block does not end');
 };
 
 /** Pending requests and grants that are not over, of what is closed. */
@@ -52,18 +55,22 @@ const findBlocked = async ({ db }: Database, { kind, subject }: Blocked): Promis
   return rows;
 };
 
-/** Ends all of it. A vote that was under way may turn a pending request into a grant: the next look finds that. */
-export const endBlocked = async (database: Database, blocked: Blocked): Promise<void> => {
-  await outlastOlder(database);
+/** A vote that was under way may turn a pending request into a grant: the next look finds that. */
+const endFound = async (database: Database, blocked: Blocked): Promise<void> => {
   const note = { by: blocked.by, cause: blocked.reason };
   for (;;) {
     const found = await findBlocked(database, blocked);
     if (found.length === 0) return;
-    const [grants, pending] = [
-      found.filter(({ grantId }) => grantId !== null),
-      found.filter(({ grantId }) => grantId === null),
-    ];
+    const grants = found.filter(({ grantId }) => grantId !== null);
+    const pending = found.filter(({ grantId }) => grantId === null);
     if (grants.length > 0) await revokeGrants(database, grants, { ...note, endedBy: 'block' });
     if (pending.length > 0) await cancelRequests(database, pending, note);
   }
+};
+
+/** Ends all of it: what is there now at once, and what was under way when it is. */
+export const endBlocked = async (database: Database, blocked: Blocked): Promise<void> => {
+  await endFound(database, blocked);
+  await outlastOlder(database);
+  await endFound(database, blocked);
 };

@@ -2,6 +2,7 @@
  * The edges that end things: a pending request expires, a grant expires, lapses or is revoked. Each is one statement
  * whose condition reads the rows it changes, so it happens once, whoever notices first: a poll or the sweeper.
  */
+import { CompiledQuery, sql } from 'kysely';
 import type { AuditEvent, JsonObject } from '../audit/event.ts';
 import { eventRows, eventValues } from '../audit/event.ts';
 import { logFrom } from '../revocation/revocation-log.ts';
@@ -58,36 +59,41 @@ const LAPSE_GRANTS: Statement = {
 ), ${TELL} select request_id from ended`,
 };
 
-const REVOKE_GRANTS: Statement = {
-  name: 'revoke-grants',
-  text: `with ended as (
+const REVOKE_GRANTS = `with ended as (
   update grants set state = 'ended', ended_reason = 'revoked', ended_at = now(), ended_by = $8
   where id = any($1::text[]) and state <> 'ended'
   returning id, request_id
 ), revoked as (
   update tokens t set state = 'REVOKED' from ended where t.grant_id = ended.id and t.state <> 'REVOKED'
   returning 'token' as kind, t.jti as subject, t.expires_at as until
-), ${logFrom('revoked')}, ${TELL} select request_id from ended`,
+), ${logFrom('revoked')}, ${TELL} select request_id from ended`;
+
+type Told = {
+  readonly name: AuditEvent['name'];
+  readonly ids: readonly string[];
+  readonly data: JsonObject;
 };
+
+/** The events of those that may end, as the parameters of `TELL`. */
+const eventsOf = (endings: readonly Ending[], { name, data }: Told): unknown[] =>
+  eventValues(
+    endings.map(
+      ({ requestId, agentId, grantId }): AuditEvent => ({
+        name,
+        requestId,
+        agentId,
+        data: grantId === null ? data : { ...data, grant_id: grantId },
+      }),
+    ),
+    new Date(),
+  );
 
 const end = async (
   database: Database,
   statement: Statement,
   endings: readonly Ending[],
-  told: { readonly name: AuditEvent['name']; readonly ids: readonly string[]; readonly data: JsonObject },
-  more: readonly unknown[] = [],
-): Promise<number> => {
-  const events = endings.map(
-    ({ requestId, agentId, grantId }): AuditEvent => ({
-      name: told.name,
-      requestId,
-      agentId,
-      data: grantId === null ? told.data : { ...told.data, grant_id: grantId },
-    }),
-  );
-  const rows = await database.query(statement, [told.ids, ...eventValues(events, new Date()), ...more]);
-  return rows.length;
-};
+  told: Told,
+): Promise<number> => (await database.query(statement, [told.ids, ...eventsOf(endings, told)])).length;
 
 const grantIds = (endings: readonly Ending[]): string[] => endings.flatMap(({ grantId }) => grantId ?? []);
 
@@ -130,16 +136,21 @@ export const cancelRequests = (
     data: { by, cause },
   });
 
-/** Ends grants before their time, their tokens with them. Returns how many this call moved. */
+/**
+ * Ends grants before their time, their tokens with them. Returns how many this call moved. The grants are locked by a
+ * statement of its own: one that waits for a mint under way would not see the token that it inserted.
+ */
 export const revokeGrants = (
   database: Database,
   endings: readonly Ending[],
   { by, cause, endedBy }: Cause & { readonly endedBy: 'operator' | 'agent' | 'block' | null },
 ): Promise<number> =>
-  end(
-    database,
-    REVOKE_GRANTS,
-    endings,
-    { name: 'grant.ended', ids: grantIds(endings), data: { reason: 'revoked', by, cause } },
-    [endedBy],
-  );
+  database.db.transaction().execute(async (trx) => {
+    const ids = grantIds(endings);
+    await sql`select from grants where id = any(${ids}::text[]) order by id for update`.execute(trx);
+    const told = { name: 'grant.ended', ids, data: { reason: 'revoked', by, cause } } as const;
+    const { rows } = await trx.executeQuery(
+      CompiledQuery.raw(REVOKE_GRANTS, [ids, ...eventsOf(endings, told), endedBy]),
+    );
+    return rows.length;
+  });

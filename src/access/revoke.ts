@@ -10,17 +10,21 @@ import type { Author } from './author.ts';
 import { cancelRequests, type Ending, revokeGrants } from './end.ts';
 import { tellFrom } from './guard.ts';
 
-/** The current credential leaves its grant with it, so that whoever renders it at this moment finds it gone. */
+/**
+ * The current credential leaves its grant with it, so that whoever renders it at this moment finds it gone. APIs forgive
+ * clocks a little: a token that is just over is taken back as well.
+ */
 const REVOKE_TOKEN: Statement = {
   name: 'revoke-token',
   text: `with held as (
   select g.id from grants g join tokens t on t.grant_id = g.id
-  where t.jti = $1 and t.state <> 'REVOKED' and t.expires_at > now() for update of g
+  where t.jti = $1 and t.state <> 'REVOKED' and t.expires_at > now() - interval '60 seconds' for update of g
 ), dropped as (
   update grants g set current_jti = null from held where g.id = held.id and g.current_jti = $1
 ), revoked as (
   update tokens t set state = 'REVOKED' from held
-  where t.jti = $1 and t.grant_id = held.id and t.state <> 'REVOKED' and t.expires_at > now()
+  where t.jti = $1 and t.grant_id = held.id and t.state <> 'REVOKED'
+    and t.expires_at > now() - interval '60 seconds'
   returning 'token' as kind, t.jti as subject, t.expires_at as until
 ), ${logFrom('revoked')}, ${tellFrom('revoked', 2)} select subject from revoked`,
 };

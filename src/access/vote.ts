@@ -14,6 +14,7 @@ import {
   type Counted,
   checkVote,
   groupsOf,
+  isOf,
   type LockedRequest,
   signedTerms,
   type Vote,
@@ -32,20 +33,27 @@ const lockRequest = async (
   trx: Kysely<Tables>,
   { requestId, registryRevision, decisionNow }: Vote,
 ): Promise<LockedRequest | undefined> => {
+  // A statement that waits for the lock would tell the revisions of before it waited.
+  await sql`select from access_requests where id = ${requestId} for update`.execute(trx);
   const { rows } = await sql<LockedRequest>`
     select r.id, r.agent_id, r.audience, r.scopes, r.state, r.terms, r.terms_digest, r.decision, r.quorum,
       r.expires_at <= clock_timestamp() as expired, clock_timestamp() as now,
       (f.registry_revision, f.policy_revision) = (${registryRevision}, ${decisionNow.bundleRevision}) as current
-    from access_requests r, in_force f where r.id = ${requestId} for update of r`.execute(trx);
+    from access_requests r, in_force f where r.id = ${requestId} for share of f`.execute(trx);
   return rows[0];
 };
 
 /** Read by a statement of its own after the lock: it sees every vote that was committed before. */
 const countedVotes = async (trx: Kysely<Tables>, request: LockedRequest): Promise<readonly Counted[]> => {
   const { rows } = await sql<Counted>`
-    select approver_tenant as tenant, approver_object as object, verdict,
-      coalesce(approver_groups, array[approver_group]) as groups
-    from votes where request_id = ${request.id} and terms_digest = ${request.terms_digest}`.execute(trx);
+    select v.approver_tenant as tenant, v.approver_object as object, v.verdict,
+      coalesce(v.approver_groups, array[v.approver_group]) as groups, v.terms_digest = ${request.terms_digest} as present
+    from votes v where v.request_id = ${request.id}
+      and (v.terms_digest = ${request.terms_digest} or v.verdict = 'deny' and not exists (
+        select from votes later where later.request_id = v.request_id and later.terms_digest = ${request.terms_digest}
+          and (later.approver_tenant, later.approver_object) = (v.approver_tenant, v.approver_object)))`.execute(
+    trx,
+  );
   return rows;
 };
 
@@ -76,7 +84,7 @@ type Accepted = {
   readonly counted: readonly Counted[];
 };
 
-/** Narrower terms are the request's from here on, and this vote is the first on them. */
+/** Narrower terms are the request's from here on: who said yes to more has to say it anew, who said no said it to less too. */
 const narrowFirst = async (trx: Kysely<Tables>, accepted: Accepted): Promise<Accepted> => {
   const { request, vote, counted } = accepted;
   if (vote.termsDigest === request.terms_digest) return accepted;
@@ -85,10 +93,11 @@ const narrowFirst = async (trx: Kysely<Tables>, accepted: Accepted): Promise<Acc
     eventOf(request, vote, 'request.narrowed', {
       approver: voteFacts(vote).approver,
       ...narrowed.facts,
-      voided_votes: counted.length,
+      voided_votes: counted.filter(({ verdict }) => verdict === 'approve').length,
     }),
   ]);
-  return { ...accepted, request: narrowed.request, counted: [] };
+  const denials = counted.filter(({ verdict }) => verdict === 'deny');
+  return { ...accepted, request: narrowed.request, counted: denials };
 };
 
 const insertVote = async (trx: Kysely<Tables>, { request, vote, groups }: Accepted): Promise<void> => {
@@ -168,7 +177,8 @@ const openGrant = async (
 
 /** Of two numbers of people that a denial takes, the smaller holds: a no is never made harder afterwards. */
 const deny = async (trx: Kysely<Tables>, { request, vote, counted }: Accepted): Promise<VoteOutcome> => {
-  const denials = counted.filter(({ verdict }) => verdict === 'deny').length + 1;
+  const others = counted.filter((other) => !isOf(vote, other));
+  const denials = others.filter(({ verdict }) => verdict === 'deny').length + 1;
   const { denyQuorum } = conditionsOf(request.terms);
   const needed = Math.min(denyQuorum, vote.decisionNow.approval?.denyQuorum ?? denyQuorum);
   const facts = { ...voteFacts(vote), denials, deny_quorum: needed };

@@ -47,7 +47,12 @@ export const exchange = async (parts: ExchangeParts, call: ExchangeCall): Promis
   if (outcome.kind !== 'pending' || outcome.early || call.wait === null) return outcome;
   const { requestId } = outcome;
   const wait = parts.decisionWaits.hold({ ...call.wait, requestId, agentId: outcome.agentId });
-  if (wait === null || (await call.wait.pause(wait)) === 'gone') return outcome;
+  if (wait === null) return outcome;
+  if ((await call.wait.pause(wait)) === 'gone') {
+    // Whoever leaves and comes back at once polls without a pace: that is an exchange each time.
+    await openAllowance(parts, caller.workload, call).take();
+    return outcome;
+  }
 
   const callerNow = await identifyCaller(parts, call, request);
   if ('kind' in callerNow) return callerNow;

@@ -92,7 +92,11 @@ export const followRevocations = (options: RevocationsOptions): Revocations => {
   });
   const get: BackgroundGet =
     options.fetch === undefined ? createBackgroundGet() : backgroundGetBy(options.fetch);
-  const opening = Promise.withResolvers<void>();
+  // Promise.withResolvers is not in Node 20, which APIs may run on.
+  let open = (): void => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
   let reading = new AbortController();
   let wake = (): void => {};
   let closed = false;
@@ -144,10 +148,10 @@ export const followRevocations = (options: RevocationsOptions): Revocations => {
       try {
         const hasNews = await read();
         failures = 0;
-        opening.resolve();
+        open();
         await pause(Math.max(0, (hasNews ? NEWS_PACE_MS : IDLE_PACE_MS) - (performance.now() - began)));
       } catch (cause) {
-        opening.resolve();
+        open();
         failures += 1;
         if (failures === 1 && !closed) options.onProblem?.('the feed of revocations cannot be read', cause);
         await pause(jittered(Math.min(FIRST_RETRY_MS * 2 ** (failures - 1), LAST_RETRY_MS)));
@@ -158,7 +162,7 @@ export const followRevocations = (options: RevocationsOptions): Revocations => {
 
   const ageSeconds = (): number => (closed ? Number.POSITIVE_INFINITY : view.ageSeconds());
   return {
-    opened: opening.promise,
+    opened,
     isRevoked: (token) => {
       // Written so that an age that is no number is too old.
       if (ageSeconds() <= staleSeconds) return view.isRevoked(token);

@@ -29,7 +29,7 @@ export const revokeSignedBy = async (trx: Kysely<Tables>, kid: string): Promise<
   await sql`set local statement_timeout = ${sql.lit(TIMEOUT)}`.execute(trx);
   const { rows } = await sql<{ jti: string; until: Date }>`
     update tokens set state = 'REVOKED'
-    where kid = ${kid} and state <> 'REVOKED' and expires_at > now()
+    where kid = ${kid} and state <> 'REVOKED' and expires_at > now() - interval '60 seconds'
     returning jti, expires_at as until`.execute(trx);
   await logRevocations(
     trx,
