@@ -18,7 +18,7 @@ const STATES = {
   approved: 'Approved',
   denied: 'Denied',
   expired: 'Expired undecided',
-  cancelled: 'Cancelled by the agent',
+  cancelled: 'Cancelled',
   permitted: 'Permitted by policy',
 } as const;
 

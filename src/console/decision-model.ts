@@ -31,7 +31,10 @@ type Closed = { readonly title: string; readonly why: string };
 
 const CLOSED = {
   expired: { title: 'Too late', why: 'Nobody decided in time. The agent has to ask again.' },
-  cancelled: { title: 'Taken back', why: 'The agent took its request back. There is nothing to decide.' },
+  cancelled: {
+    title: 'Taken back',
+    why: 'The agent took its request back, or a kill switch ended it. There is nothing to decide.',
+  },
   decided: { title: 'Decided', why: 'A decision is never changed afterwards.' },
   unregistered: {
     title: 'Not to be decided',

@@ -8,12 +8,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ALL_APIS } from '../../lab/apis/all-apis.ts';
 import { startApi } from '../../lab/apis/start-api.ts';
 import type { WebServer } from '../../lab/web-server.ts';
-import { revokeGrants } from '../../src/access/end.ts';
-import { logRevocations } from '../../src/revocation/revocation-log.ts';
+import { setBlock } from '../../src/access/blocks.ts';
+import { endGrant } from '../../src/access/revoke.ts';
 import { type Database, openDatabase } from '../../src/storage/database.ts';
 import { freePort } from '../../src/storage/free-port.ts';
 import { type Answer, startWorld, type TestWorld } from '../support/broker.ts';
-import { changeAgent } from '../support/change-registry.ts';
 import { until } from '../support/fact.ts';
 
 const AGENT = 'ops-agent';
@@ -165,16 +164,8 @@ describe('a release', { timeout: 60_000 }, () => {
   });
 
   it('10 has one grant taken back: its token is refused, those of other environments go on', async () => {
-    const { rows } = await sql<{ id: string }>`
-      select id from grants where request_id = ${requestId}`.execute(world.database.db);
-    const ending = { requestId, agentId: AGENT, grantId: rows[0]?.id ?? null };
-    expect(
-      await revokeGrants(world.database, [ending], {
-        by: 'test',
-        cause: 'the release is rolled back',
-        endedBy: null,
-      }),
-    ).toBe(1);
+    const author = { by: 'operator', reason: 'the release is rolled back' };
+    expect(await endGrant(world.database, requestId, author, 'operator')).toBe('ended');
     await until(async () => ((await release('prod', tokenOf('prod'))) === 401 ? true : undefined));
     expect((await tokenStates(requestId)).map(({ state }) => state)).toEqual(['REVOKED', 'REVOKED']);
     expect(await release('test', tokenOf('test'))).toBe(201);
@@ -182,10 +173,10 @@ describe('a release', { timeout: 60_000 }, () => {
   });
 
   it('11 meets the kill switch: the agent gets nothing more, from anywhere', async () => {
-    await changeAgent(world, AGENT, { enabled: false });
-    await world.database.db
-      .transaction()
-      .execute((trx) => logRevocations(trx, [{ kind: 'agent', subject: AGENT, until: new Date() }]));
+    const closing = { kind: 'agent', subject: AGENT, lasting: true } as const;
+    expect(await setBlock(world.database, closing, { by: 'operator', reason: 'it went mad' })).toHaveProperty(
+      'id',
+    );
     for (const environment of ENVIRONMENTS) {
       const { status, body } = await ask(environment, { request_id: `after-${environment}` });
       expect([status, body.error]).toEqual([400, 'access_denied']);
