@@ -1,5 +1,5 @@
 /** Whether a token names an application of its own, and how: the claims that the registration in Entra decides. Pure. */
-import type { TrustedTenant } from '../identity/trusted-tenants.ts';
+import { isGuid, type TrustedTenant } from '../identity/trusted-tenants.ts';
 import { type Finding, type Findings, shown } from './finding.ts';
 
 type Members = Readonly<Record<string, unknown>>;
@@ -69,7 +69,8 @@ const explainServicePrincipal = ({ oid, azp, appid }: Members): Findings =>
         finding(
           'problem',
           'oid is missing: the application has no service principal in this tenant',
-          `Create it: az ad sp create --id ${shown(azp ?? appid)}`,
+          // Nobody has verified this token: what goes into a command to copy is an id or nothing of it.
+          `Create it: az ad sp create --id ${isGuid(azp ?? appid) ? shown(azp ?? appid) : 'APPLICATION_ID'}`,
         ),
       ]
     : [];

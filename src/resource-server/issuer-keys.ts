@@ -39,7 +39,8 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
 
 const readKeySet = async (options: IssuerKeysOptions): Promise<JWTVerifyGetKey<CryptoKey>> => {
   const response = await options.fetch(options.jwksUri, {
-    headers: { accept: 'application/json' },
+    // Read anew because a key is unknown or may be withdrawn: what a cache in between kept is no answer.
+    headers: { accept: 'application/json', 'cache-control': 'no-cache' },
     redirect: 'error',
     signal: AbortSignal.timeout(READ_TIMEOUT_MS),
   });
@@ -92,14 +93,16 @@ export const createIssuerKeys = (options: IssuerKeysOptions): JWTVerifyGetKey<Cr
       });
     return reading;
   };
+  /** Milliseconds since; a clock that was set back must not make old keys young. */
+  const since = (time: number): number => Math.abs(now() - time);
   const mayRead = (): boolean => {
     const pause =
       failures === 0
         ? UNKNOWN_KEY_COOLDOWN_MS
         : Math.min(FIRST_RETRY_MS * 2 ** (failures - 1), LAST_RETRY_MS);
-    return reading !== null || now() - triedAt >= pause;
+    return reading !== null || since(triedAt) >= pause;
   };
-  const age = (): number => (keys === null ? Number.POSITIVE_INFINITY : now() - keys.readAt);
+  const age = (): number => (keys === null ? Number.POSITIVE_INFINITY : since(keys.readAt));
   const known = (): JWTVerifyGetKey<CryptoKey> => {
     if (keys !== null && age() <= options.staleSeconds * 1000) return keys.find;
     throw new KeysUnavailable('the keys of the issuer cannot be read', { cause: lastFailure });

@@ -4,6 +4,7 @@
  * able to look for long signs nothing. Without the right key encryption key the broker does not start.
  */
 import type { Logger } from 'pino';
+import { oneAtATime } from '../one-at-a-time.ts';
 import type { Database } from '../storage/database.ts';
 import type { KeyEncryptionKeys } from './key-encryption.ts';
 import { activeKey, type DatedKey, PUBLISHED_BEFORE_SECONDS, placeKeys } from './key-ring.ts';
@@ -122,7 +123,8 @@ export const openSigningKeys = async ({
       }
     });
   };
-  const look = async (): Promise<void> => {
+  /** One at a time: a slow look from before a withdrawal must not take its rows over after a newer one did. */
+  const look = oneAtATime(async () => {
     const algorithms = new Set<SigningAlgorithm>(['ES256', ...needed()]);
     let found = await findTokenKeys(database.db);
     if ([...algorithms].some((algorithm) => missing(found.keys, algorithm, found.now) !== null)) {
@@ -138,7 +140,7 @@ export const openSigningKeys = async ({
       ({ key, state }) => state === 'gone' && key.privateKeyEncrypted !== null,
     );
     if (over) logger.info({ kids: await erasePrivateKeys(database) }, 'private keys were erased');
-  };
+  });
   let looking: Promise<void> = Promise.resolve();
   const poll = async (): Promise<void> => {
     looking = look().catch((err: unknown) => logger.warn({ err }, 'cannot look at the signing keys'));

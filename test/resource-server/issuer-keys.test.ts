@@ -78,6 +78,17 @@ describe('reading the keys', () => {
     expect(await outcome(verifier, token)).toBe('unknown_key');
   });
 
+  it('forgets it too when the clock was set back meanwhile', async () => {
+    const verifier = newVerifier();
+    const next = await createSigningKey();
+    const token = await sign();
+    passed = 60 * MINUTE;
+    expect(await outcome(verifier, token)).toBe('allowed');
+    local.publish([next.jwk]);
+    passed = 0;
+    expect(await outcome(verifier, token)).toBe('unknown_key');
+  });
+
   // Where the set itself would do, it holds another key only: taking it would show.
   const other = createSigningKey().then(({ jwk }) => jwk);
   it.each<[string, (jwk: JWK) => Parameters<LocalIssuer['answer']>[1]]>([
@@ -158,14 +169,14 @@ describe('while the keys cannot be read', () => {
   });
 });
 
-it('reads through the given fetch', async () => {
+it('reads through the given fetch, past caches in between', async () => {
   const asked: string[] = [];
   const verifier = newVerifier({
     fetch: (input, init) => {
-      asked.push(String(input));
+      asked.push(`${input} ${new Headers(init?.headers).get('cache-control')}`);
       return fetch(input, init);
     },
   });
   expect(await outcome(verifier, await sign())).toBe('allowed');
-  expect(asked).toEqual([`${local.issuer}/jwks`]);
+  expect(asked).toEqual([`${local.issuer}/jwks no-cache`]);
 });
