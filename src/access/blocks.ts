@@ -171,7 +171,7 @@ export const listBlocks = async (
   const { rows } = await sql<Block>`
     select id, kind, subject, lasting, reason, set_by as "setBy", set_at as "setAt", swept_at as "sweptAt",
       lifted_at as "liftedAt", lifted_by as "liftedBy", lifted_reason as "liftedReason"
-    from blocks where not ${open} or lifted_at is null order by set_at desc, id limit 200`.execute(
+    from blocks where not ${open} or lifted_at is null order by lifted_at is null desc, set_at desc, id limit 200`.execute(
     database.pages,
   );
   return rows;

@@ -6,6 +6,7 @@ import type { BlockKind } from '../storage/tables.ts';
 import { cancelRequests, type Ending, revokeGrants } from './end.ts';
 
 type Blocked = {
+  readonly id: string;
   readonly kind: BlockKind;
   readonly subject: string;
   readonly reason: string;
@@ -18,11 +19,17 @@ const LOOK_AGAIN_MS = 20;
 /** Well above the limits of any statement of ours (`src/storage/database.ts`). */
 const OLDER_MAX_MS = 15_000;
 
-/** Transactions under way, whoever's: of another login nothing else is shown. Without those of the server itself. */
+/**
+ * Transactions under way that write what a block ends, whoever's: of another login nothing else is shown. A statement locks
+ * its tables before it takes its snapshot, so one that locks them after our look sees the block. Who only reads, such as
+ * a backup of an hour, is not waited for.
+ */
 const UNDER_WAY = sql<{ id: string }>`
   select l.virtualtransaction as id from pg_locks l join pg_stat_activity a on a.pid = l.pid
   where l.locktype = 'virtualxid' and l.mode = 'ExclusiveLock' and l.granted and l.pid <> pg_backend_pid()
-    and a.datname = current_database() and a.usename is not null`;
+    and a.datname = current_database() and a.usename is not null
+    and exists (select from pg_locks w where w.virtualtransaction = l.virtualtransaction and w.locktype = 'relation'
+      and w.mode = 'RowExclusiveLock' and w.relation in ('access_requests'::regclass, 'grants'::regclass))`;
 
 /**
  * Waits until no transaction is left that is under way now. Those that begin later see the block; those that are left
@@ -39,19 +46,24 @@ const outlastOlder = async ({ db }: Database): Promise<void> => {
   }
 };
 
-/** Pending requests and grants that are not over, of what is closed. */
-const findBlocked = async ({ db }: Database, { kind, subject }: Blocked): Promise<Ending[]> => {
-  const { rows } = await sql<Ending>`
-    select r.id as "requestId", r.agent_id as "agentId", g.id as "grantId"
-    from access_requests r left join grants g on g.request_id = r.id
-    where (r.state = 'pending' and r.expires_at > now() or g.state <> 'ended' and g.approved_until > now())
-      and case ${kind}::text
+/**
+ * Pending requests and grants that are not over, of what is closed; nothing once it is open again: what is given then
+ * is not this block's. Each half looks up what is open by its own index, however much is over.
+ */
+const findBlocked = async ({ db }: Database, { id, kind, subject }: Blocked): Promise<Ending[]> => {
+  const closed = sql`case ${kind}::text
         when 'agent' then r.agent_id = ${subject}
         when 'audience' then r.audience = ${subject}
         when 'environment' then r.audience in (
           select audience from resources where definition ->> 'environment' = ${subject})
         else true end
-    limit ${BATCH}`.execute(db);
+      and exists (select from blocks where id = ${id} and lifted_at is null)`;
+  const { rows } = await sql<Ending>`
+    (select r.id as "requestId", r.agent_id as "agentId", null as "grantId" from access_requests r
+      where r.state = 'pending' and r.expires_at > now() and ${closed} limit ${BATCH})
+    union all
+    (select r.id, r.agent_id, g.id from grants g join access_requests r on r.id = g.request_id
+      where g.state <> 'ended' and g.approved_until > now() and ${closed} limit ${BATCH})`.execute(db);
   return rows;
 };
 

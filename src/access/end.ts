@@ -59,12 +59,14 @@ const LAPSE_GRANTS: Statement = {
 ), ${TELL} select request_id from ended`,
 };
 
+/** Of its tokens those that some clock may still take for good; the rest is over by itself. */
 const REVOKE_GRANTS = `with ended as (
   update grants set state = 'ended', ended_reason = 'revoked', ended_at = now(), ended_by = $8
   where id = any($1::text[]) and state <> 'ended'
   returning id, request_id
 ), revoked as (
   update tokens t set state = 'REVOKED' from ended where t.grant_id = ended.id and t.state <> 'REVOKED'
+    and t.expires_at > now() - interval '60 seconds'
   returning 'token' as kind, t.jti as subject, t.expires_at as until
 ), ${logFrom('revoked')}, ${TELL} select request_id from ended`;
 

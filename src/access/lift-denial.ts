@@ -111,9 +111,11 @@ const lockDenied = async (
   trx: Kysely<Tables>,
   { requestId, registryRevision }: Lifting,
 ): Promise<Locked | undefined> => {
+  // As in `vote.ts`: a statement that waits for the lock would tell the revision of before it waited.
+  await sql`select from access_requests where id = ${requestId} for update`.execute(trx);
   const { rows } = await sql<Locked>`
     select r.agent_id, r.terms, f.registry_revision = ${registryRevision} as current, clock_timestamp() as now
-    from access_requests r, in_force f where r.id = ${requestId} and r.state = 'denied' for update of r`.execute(
+    from access_requests r, in_force f where r.id = ${requestId} and r.state = 'denied' for share of f`.execute(
     trx,
   );
   return rows[0];

@@ -42,13 +42,13 @@ export const sweep = async (database: Database): Promise<number> => {
   await forgetProofs(database.db);
   await forgetAssertions(database.db);
   await forgetRevocations(database);
-  await sweepBlocks(database);
   const due = await findDue(database);
   let moved = 0;
   for (const kind of ['request', 'expired', 'lapsed'] as const) {
     const ofKind = due.filter((ending) => ending.kind === kind);
     if (ofKind.length > 0) moved += await ENDERS[kind](database, ofKind);
   }
+  await sweepBlocks(database);
   return moved;
 };
 

@@ -8,6 +8,7 @@ import { type Kysely, sql } from 'kysely';
 import { appendEvents } from '../audit/append.ts';
 import type { AuditEvent } from '../audit/event.ts';
 import { newGrantId } from '../ids.ts';
+import { isSamePrincipal } from '../registry/registry.ts';
 import type { Database } from '../storage/database.ts';
 import type { Tables } from '../storage/tables.ts';
 import {
@@ -119,15 +120,15 @@ const insertVote = async (trx: Kysely<Tables>, { request, vote, groups }: Accept
 
 const approve = async (trx: Kysely<Tables>, accepted: Accepted): Promise<VoteOutcome> => {
   const { request, vote, groups, counted } = accepted;
-  const people = [
-    ...counted.filter(({ verdict }) => verdict === 'approve').map((other) => other.groups),
-    groups,
-  ];
+  // Whoever answers for the agent by now is counted no more, whatever they were when they voted.
+  const approvals = counted.filter(({ verdict }) => verdict === 'approve');
+  const mayStill = approvals.filter((other) => !vote.owners.some((owner) => isSamePrincipal(owner, other)));
+  const people = [...mayStill.map((other) => other.groups), groups];
   const { approval } = vote.decisionNow;
   const approved =
     isApprovedBy(people, conditionsOf(request.terms)) &&
     (approval === null || isApprovedBy(people, approval));
-  await sql`update access_requests set approvals = ${people.length}, state = ${approved ? 'approved' : 'pending'},
+  await sql`update access_requests set approvals = ${approvals.length + 1}, state = ${approved ? 'approved' : 'pending'},
     decided_at = case when ${approved} then now() end
     where id = ${request.id} and state = 'pending'`.execute(trx);
   const given = eventOf(request, vote, 'approval.given', {

@@ -169,7 +169,7 @@ it('a wide block outlasts what another login of the broker has under way', async
   const owner = new pg.Client({ connectionString: fresh.ownerDsn });
   await owner.connect();
   await owner.query('begin');
-  await owner.query('select from access_requests limit 1');
+  await owner.query('lock table grants in row exclusive mode');
   let swept = false;
   const blocking = setBlock(
     database,

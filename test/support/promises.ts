@@ -94,7 +94,7 @@ const BROKEN: Record<string, string> = {
     where r.state in ('permitted', 'approved') and g.id is null`,
   'I5: a token that a revoked grant left as it was': `
     select t.jti from tokens t join grants g on g.id = t.grant_id
-    where g.ended_reason = 'revoked' and t.state <> 'REVOKED'`,
+    where g.ended_reason = 'revoked' and t.state <> 'REVOKED' and t.expires_at > now()`,
   'I8: something that lives under a block': `
     select g.id from grants g join access_requests r on r.id = g.request_id
     join blocks b on b.lasting and b.swept_at is not null and b.lifted_at is null and case b.kind
