@@ -1,6 +1,7 @@
 /** The audit trail, newest first, filtered by plain links and one form that works without script. */
 import type { JSX } from 'preact';
 import { AllFacts, type EventModel, LeadingFacts } from './event-facts.tsx';
+import { FilterField } from './filter-field.tsx';
 import { Layout, type PageContext } from './layout.tsx';
 import { RefusalNote } from './refusal-note.tsx';
 
@@ -30,37 +31,6 @@ export type AuditModel = {
   readonly next: string | null;
 };
 
-const Filter = (props: {
-  name: keyof AuditFilters;
-  label: string;
-  model: AuditModel;
-  placeholder?: string;
-  options?: string;
-}): JSX.Element => {
-  const problem = props.model.problems[props.name];
-  return (
-    <label>
-      {props.label}
-      <input
-        type="text"
-        name={props.name}
-        value={props.model.filters[props.name]}
-        placeholder={props.placeholder}
-        list={props.options}
-        autocomplete="off"
-        spellcheck={false}
-        aria-invalid={problem === undefined ? undefined : 'true'}
-        aria-describedby={problem === undefined ? undefined : `${props.name}-problem`}
-      />
-      {problem !== undefined && (
-        <small class="problem" id={`${props.name}-problem`}>
-          {problem}
-        </small>
-      )}
-    </label>
-  );
-};
-
 const ReasonFilter = ({ model }: { model: AuditModel }): JSX.Element => {
   const chosen = model.filters.reason;
   const option = (value: string, name: string) => (
@@ -85,12 +55,12 @@ const ReasonFilter = ({ model }: { model: AuditModel }): JSX.Element => {
 
 const Filters = ({ model }: { model: AuditModel }): JSX.Element => (
   <form class="filters" method="get" action="/audit" aria-label="Filter the trail">
-    <Filter name="agent" label="Agent" model={model} />
-    <Filter name="request" label="Request" model={model} placeholder="areq_…" />
-    <Filter name="event" label="Event" model={model} options="event-names" />
+    <FilterField name="agent" label="Agent" model={model} />
+    <FilterField name="request" label="Request" model={model} placeholder="areq_…" />
+    <FilterField name="event" label="Event" model={model} options="event-names" />
     <ReasonFilter model={model} />
-    <Filter name="from" label="From (UTC)" model={model} placeholder="08:00" />
-    <Filter name="to" label="Before (UTC)" model={model} placeholder="09:00" />
+    <FilterField name="from" label="From (UTC)" model={model} placeholder="08:00" />
+    <FilterField name="to" label="Before (UTC)" model={model} placeholder="09:00" />
     <datalist id="event-names">
       {model.eventNames.map((name) => (
         <option value={name} />

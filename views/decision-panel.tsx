@@ -1,10 +1,8 @@
 /** Where a person decides, or reads why not. One plain form: no script takes part in a vote. */
 import type { JSX } from 'preact';
 import { NarrowedNote, Narrowing, type NarrowingModel } from './narrowing.tsx';
+import { KeptReason, ReasonArea } from './reason-area.tsx';
 import { duration } from './words.ts';
-
-/** Longest reason of a vote, characters. */
-export const REASON_MAX_LENGTH = 1000;
 
 export type DecisionModel =
   | {
@@ -31,35 +29,11 @@ export type DecisionModel =
     }
   | { readonly kind: 'closed'; readonly title: string; readonly why: string; readonly reason: string };
 
-const Kept = ({ reason }: { reason: string }): JSX.Element | null =>
-  reason === '' ? null : (
-    <label>
-      What you wrote, to copy
-      <textarea rows={4} readOnly value={reason} />
-    </label>
-  );
-
 const VoteForm = ({ model }: { model: DecisionModel & { kind: 'open' } }): JSX.Element => (
   <form method="post" action={`/approvals/${model.requestId}`}>
-    {model.problem !== null && (
-      <p class="problem" id="problem" role="alert">
-        {model.problem}
-      </p>
-    )}
-    <label for="reason">Your reason</label>
-    <textarea
-      id="reason"
-      name="reason"
-      rows={4}
-      required
-      maxLength={REASON_MAX_LENGTH}
-      aria-describedby={model.problem === null ? 'reason-note' : 'problem reason-note'}
-      aria-invalid={model.problem === null ? undefined : 'true'}
-      value={model.reason}
-    />
-    <p class="note" id="reason-note">
+    <ReasonArea ids={{ field: 'reason', problem: 'problem', note: 'reason-note' }} rows={4} model={model}>
       Required. Kept in the audit trail, never shown to the agent.
-    </p>
+    </ReasonArea>
     <input type="hidden" name="terms_digest" value={model.termsDigest} />
     <input type="hidden" name="approve_token" value={model.approveToken} />
     <input type="hidden" name="deny_token" value={model.denyToken} />
@@ -99,13 +73,13 @@ export const DecisionPanel = ({ model }: { model: DecisionModel }): JSX.Element 
             Sign in again
           </a>
         </p>
-        <Kept reason={model.reason} />
+        <KeptReason reason={model.reason} rows={4} />
       </>
     )}
     {model.kind === 'closed' && (
       <>
         <p>{model.why}</p>
-        <Kept reason={model.reason} />
+        <KeptReason reason={model.reason} rows={4} />
       </>
     )}
   </section>

@@ -1,7 +1,7 @@
 /** A denial that holds: by whom, until when, and the form to lift it before. One plain form, as for a vote. */
 import type { JSX } from 'preact';
 import { ExactTime, Moment } from './badges.tsx';
-import { REASON_MAX_LENGTH } from './decision-panel.tsx';
+import { KeptReason, ReasonArea } from './reason-area.tsx';
 import { list } from './words.ts';
 
 export type HeldDenialModel = {
@@ -27,26 +27,14 @@ const LiftForm = ({
   lifting: HeldDenialModel['lifting'] & { kind: 'open' };
 }): JSX.Element => (
   <form method="post" action={`/requests/${model.requestId}`}>
-    {model.problem !== null && (
-      <p class="problem" id="lift-problem" role="alert">
-        {model.problem}
-      </p>
-    )}
-    <label for="lift-reason">Your reason</label>
-    <textarea
-      id="lift-reason"
-      name="reason"
+    <ReasonArea
+      ids={{ field: 'lift-reason', problem: 'lift-problem', note: 'lift-note' }}
       rows={3}
-      required
-      maxLength={REASON_MAX_LENGTH}
-      aria-describedby={model.problem === null ? 'lift-note' : 'lift-problem lift-note'}
-      aria-invalid={model.problem === null ? undefined : 'true'}
-      value={model.reason}
-    />
-    <p class="note" id="lift-note">
+      model={model}
+    >
       Required. Kept in the audit trail, never shown to the agent, which gets nothing by it: it may ask anew,
       and policy and people decide then. You sign as {lifting.signer}.
-    </p>
+    </ReasonArea>
     <input type="hidden" name="lift_token" value={lifting.token} />
     <button type="submit">Lift this denial</button>
   </form>
@@ -69,11 +57,6 @@ export const HeldDenial = ({ model }: { model: HeldDenialModel }): JSX.Element =
         </a>
       </p>
     )}
-    {model.lifting.kind !== 'open' && model.reason !== '' && (
-      <label>
-        What you wrote, to copy
-        <textarea rows={3} readOnly value={model.reason} />
-      </label>
-    )}
+    {model.lifting.kind !== 'open' && <KeptReason reason={model.reason} rows={3} />}
   </section>
 );

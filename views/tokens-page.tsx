@@ -1,6 +1,7 @@
 /** Every token, the one that lives longest first, with what is left of it; filtered by one form that needs no script. */
 import type { JSX } from 'preact';
 import { EnvironmentBadge, Moment } from './badges.tsx';
+import { FilterField } from './filter-field.tsx';
 import { Layout, type PageContext } from './layout.tsx';
 import { LivePart } from './live-part.tsx';
 import { Scopes } from './scopes.tsx';
@@ -26,41 +27,12 @@ export type TokensModel = {
   readonly next: string | null;
 };
 
-const Filter = (props: {
-  name: Exclude<keyof TokenFilters, 'state'>;
-  label: string;
-  placeholder: string;
-  model: TokensModel;
-}): JSX.Element => {
-  const problem = props.model.problems[props.name];
-  return (
-    <label>
-      {props.label}
-      <input
-        type="text"
-        name={props.name}
-        value={props.model.filters[props.name]}
-        placeholder={props.placeholder}
-        autocomplete="off"
-        spellcheck={false}
-        aria-invalid={problem === undefined ? undefined : 'true'}
-        aria-describedby={problem === undefined ? undefined : `${props.name}-problem`}
-      />
-      {problem !== undefined && (
-        <small class="problem" id={`${props.name}-problem`}>
-          {problem}
-        </small>
-      )}
-    </label>
-  );
-};
-
 const Filters = ({ model }: { model: TokensModel }): JSX.Element => (
   <form class="filters" method="get" action="/tokens" aria-label="Search tokens">
-    <Filter name="jti" label="Token" placeholder="tok_…" model={model} />
-    <Filter name="agent" label="Agent" placeholder="its id" model={model} />
-    <Filter name="audience" label="API" placeholder="api://…" model={model} />
-    <Filter name="request" label="Request" placeholder="areq_…" model={model} />
+    <FilterField name="jti" label="Token" placeholder="tok_…" model={model} />
+    <FilterField name="agent" label="Agent" placeholder="its id" model={model} />
+    <FilterField name="audience" label="API" placeholder="api://…" model={model} />
+    <FilterField name="request" label="Request" placeholder="areq_…" model={model} />
     <label>
       State
       <select name="state">

@@ -10,14 +10,13 @@
 import { type Kysely, sql } from 'kysely';
 import { appendEvents } from '../audit/append.ts';
 import { newBlockId } from '../ids.ts';
+import { ENVIRONMENTS } from '../policy/rules.ts';
 import { changeInForce } from '../registry/in-force.ts';
 import { logRevocations } from '../revocation/revocation-log.ts';
 import type { Database } from '../storage/database.ts';
 import type { BlockKind, Tables } from '../storage/tables.ts';
 import type { Author } from './author.ts';
 import { endBlocked } from './end-blocked.ts';
-
-export const ENVIRONMENTS_BLOCKED = ['dev', 'test', 'prod'] as const;
 
 /** What is to be closed: `subject` is the agent's id, the audience, the environment; empty for `global`. */
 export type Closing = {
@@ -49,7 +48,7 @@ const isKnown = async (trx: Transaction, { kind, subject }: Closing): Promise<bo
     case 'audience':
       return (await sql`select from resources where audience = ${subject}`.execute(trx)).rows.length > 0;
     case 'environment':
-      return ENVIRONMENTS_BLOCKED.some((known) => known === subject);
+      return ENVIRONMENTS.some((known) => known === subject);
     case 'global':
       return subject === '';
   }

@@ -5,7 +5,7 @@
 import { CompiledQuery, sql } from 'kysely';
 import type { AuditEvent, JsonObject } from '../audit/event.ts';
 import { eventRows, eventValues } from '../audit/event.ts';
-import { logFrom } from '../revocation/revocation-log.ts';
+import { logFrom, mayBeTaken } from '../revocation/revocation-log.ts';
 import type { Database, Statement } from '../storage/database.ts';
 
 /** A request, with its grant where it has one. */
@@ -66,7 +66,7 @@ const REVOKE_GRANTS = `with ended as (
   returning id, request_id
 ), revoked as (
   update tokens t set state = 'REVOKED' from ended where t.grant_id = ended.id and t.state <> 'REVOKED'
-    and t.expires_at > now() - interval '60 seconds'
+    and ${mayBeTaken('t')}
   returning 'token' as kind, t.jti as subject, t.expires_at as until
 ), ${logFrom('revoked')}, ${TELL} select request_id from ended`;
 

@@ -4,7 +4,7 @@
  */
 import { sql } from 'kysely';
 import { eventValues } from '../audit/event.ts';
-import { logFrom } from '../revocation/revocation-log.ts';
+import { logFrom, mayBeTaken } from '../revocation/revocation-log.ts';
 import type { Database, Statement } from '../storage/database.ts';
 import type { Author } from './author.ts';
 import { cancelRequests, type Ending, revokeGrants } from './end.ts';
@@ -18,13 +18,13 @@ const REVOKE_TOKEN: Statement = {
   name: 'revoke-token',
   text: `with held as (
   select g.id from grants g join tokens t on t.grant_id = g.id
-  where t.jti = $1 and t.state <> 'REVOKED' and t.expires_at > now() - interval '60 seconds' for update of g
+  where t.jti = $1 and t.state <> 'REVOKED' and ${mayBeTaken('t')} for update of g
 ), dropped as (
   update grants g set current_jti = null from held where g.id = held.id and g.current_jti = $1
 ), revoked as (
   update tokens t set state = 'REVOKED' from held
   where t.jti = $1 and t.grant_id = held.id and t.state <> 'REVOKED'
-    and t.expires_at > now() - interval '60 seconds'
+    and ${mayBeTaken('t')}
   returning 'token' as kind, t.jti as subject, t.expires_at as until
 ), ${logFrom('revoked')}, ${tellFrom('revoked', 2)} select subject from revoked`,
 };

@@ -2,13 +2,14 @@
  * A vote as it was posted. Nothing of it is believed but the verdict and the reason: the token shows that it comes
  * from a page of ours, of this session, for these terms, for what the page showed beside them, and for this verdict.
  */
-import { REASON_MAX_LENGTH } from '../../views/decision-panel.tsx';
+import { REASON_MAX_LENGTH } from '../../views/reason-area.tsx';
 import type { ApprovalRequest } from '../access/approval-queue.ts';
 import type { Form } from '../http/form.ts';
 import type { VoteReason } from '../reasons/vote.ts';
 import { type Action, checkActionToken } from './action-token.ts';
 import { type Mishap, sessionOf } from './approval-routes.tsx';
 import type { ConsoleContext, ConsoleParts } from './console-parts.ts';
+import { typedReason } from './posts.ts';
 import { SHOWN } from './shown.ts';
 import { tellRefusal } from './tell-refusal.ts';
 
@@ -27,9 +28,6 @@ export type Ballot = {
 
 /** SHA-256, hex. */
 const DIGEST = /^[0-9a-f]{64}$/;
-
-/** Browsers send line breaks as CR LF; a reason is kept as it was typed. */
-export const typedReason = (form: Form): string => (form.get('reason') ?? '').replaceAll('\r\n', '\n');
 
 /** Null: neither verdict was pressed. */
 export const parseBallot = (form: Form): Ballot | null => {

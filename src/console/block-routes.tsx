@@ -1,9 +1,10 @@
 /** Kill switches: those in force for whoever reads, setting and lifting for those with the role; JSON for tools. */
 import type Router from '@koa/router';
 import { type BlockForm, Blocks, type BlocksModel, BlocksPage } from '../../views/blocks-page.tsx';
-import { type Block, ENVIRONMENTS_BLOCKED, liftBlock, listBlocks, setBlock } from '../access/blocks.ts';
+import { type Block, liftBlock, listBlocks, setBlock } from '../access/blocks.ts';
 import type { JsonObject } from '../audit/event.ts';
 import type { Form } from '../http/form.ts';
+import { ENVIRONMENTS } from '../policy/rules.ts';
 import type { BlockKind } from '../storage/tables.ts';
 import { answerLive, answerPage, answerRefusal, pageContext, redirect } from './answers.tsx';
 import { blockItem, blockJson, peopleOf } from './block-model.ts';
@@ -56,7 +57,7 @@ const formsOf = (
   const lifted = blocks.find(({ id, liftedAt }) => id === lift && liftedAt === null);
   return {
     typed: attempt?.form ?? NOTHING_TYPED,
-    subjects: [...registry.agents.keys(), ...registry.resources.keys(), ...ENVIRONMENTS_BLOCKED],
+    subjects: [...registry.agents.keys(), ...registry.resources.keys(), ...ENVIRONMENTS],
     confirmation: CONFIRMATION,
     one: set('Close it', problemAt('one')),
     global: set('Close everything', problemAt('global')),

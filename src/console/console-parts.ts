@@ -3,6 +3,7 @@ import type { RouterContext } from '@koa/router';
 import type { Logger } from 'pino';
 import type { Refusals } from '../audit/refusals.ts';
 import type { Clock } from '../clock.ts';
+import type { Form } from '../http/form.ts';
 import type { GuardedVerifier } from '../limits/guard-assertions.ts';
 import type { RateLimits } from '../limits/rate-limits.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
@@ -55,6 +56,8 @@ export type ConsoleState = {
   session: Session | null;
   /** As the front door found it. */
   clientAddress: string;
+  /** The form of a post, once it was read. */
+  form: Form | null;
   /** What the person typed, kept on whatever page answers. */
   typed: string;
 };

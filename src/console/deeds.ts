@@ -10,9 +10,9 @@ import type { Form } from '../http/form.ts';
 import { checkActionToken, type DeedAction, type DeedName, issueActionToken } from './action-token.ts';
 import { answerRefusal } from './answers.tsx';
 import { sessionOf } from './approval-routes.tsx';
-import { typedReason } from './ballot.ts';
 import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts.ts';
-import { formOf, requireRole, requireSameOrigin, requireSession } from './guards.tsx';
+import { requireRole, requireSameOrigin, requireSession } from './guards.tsx';
+import { postedForm, readPost, typedReason } from './posts.ts';
 import { malformed } from './refusals.ts';
 import { tellRefusal } from './tell-refusal.ts';
 
@@ -109,23 +109,16 @@ export const deedRoute = <Deed extends DeedName>(
   parts: ConsoleParts,
   post: Post<Deed>,
 ): void => {
-  const forms = new WeakMap<ConsoleContext['req'], Form>();
   router.post(
     post.path,
     requireSameOrigin(parts),
-    async (context, next) => {
-      const form = await formOf(parts, context);
-      if (form === null) return;
-      context.state.typed = typedReason(form);
-      forms.set(context.req, form);
-      await next();
-    },
+    readPost(parts),
     requireSession(parts),
     requireRole(parts, post.allowed, post.role),
     async (context) => {
-      const form = forms.get(context.req);
-      const deed = post.deeds.find((name) => name === form?.get('deed'));
-      if (form !== undefined && deed !== undefined) return post.act(context, deed, form);
+      const form = postedForm(context);
+      const deed = post.deeds.find((name) => name === form.get('deed'));
+      if (deed !== undefined) return post.act(context, deed, form);
       await tellRefusal(parts, context, { event: 'console.refused', reason: 'form_malformed' });
       answerRefusal(parts, context, malformed('No button of this page was pressed, so nothing was changed.'));
     },

@@ -36,6 +36,7 @@ export const answerSafely =
       nonce,
       traceId: traceIdOf(context.get('traceparent')),
       session: null,
+      form: null,
       typed: '',
     });
     context.set(securityHeaders(nonce));

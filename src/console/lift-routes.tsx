@@ -3,16 +3,17 @@
  * in any case is refused by `liftDenial` without that, so that the trail has it.
  */
 import type Router from '@koa/router';
-import { REASON_MAX_LENGTH } from '../../views/decision-panel.tsx';
+import { REASON_MAX_LENGTH } from '../../views/reason-area.tsx';
 import { checkLifter, findDenied, type LiftRefusal, liftDenial } from '../access/lift-denial.ts';
 import type { Form } from '../http/form.ts';
 import { answerRefusal, redirect } from './answers.tsx';
 import { type Mishap, sessionOf } from './approval-routes.tsx';
-import { checkForm, typedReason } from './ballot.ts';
+import { checkForm } from './ballot.ts';
 import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts.ts';
-import { formOf, requireSameOrigin, requireSession } from './guards.tsx';
+import { requireSameOrigin, requireSession } from './guards.tsx';
 import { liftAction, lifterOf } from './held-denial.ts';
 import { keepsPace } from './pace.tsx';
+import { postedForm, readPost, typedReason } from './posts.ts';
 import { notFound, selfApproval } from './refusals.ts';
 import { requestIdOf } from './request-address.ts';
 import { tellRefusedVote } from './tell-refusal.ts';
@@ -95,23 +96,14 @@ const attemptLift = async (parts: ConsoleParts, context: ConsoleContext, form: F
 };
 
 export const liftRoutes = (router: Router<ConsoleState>, parts: ConsoleParts): void => {
-  const forms = new WeakMap<ConsoleContext['req'], Form>();
   router.post(
     '/requests/:request_id',
     requireSameOrigin(parts),
-    async (context, next) => {
-      const form = await formOf(parts, context);
-      if (form === null) return;
-      context.state.typed = typedReason(form);
-      forms.set(context.req, form);
-      await next();
-    },
+    readPost(parts),
     requireSession(parts),
     async (context) => {
-      const form = forms.get(context.req);
-      if (form === undefined) throw new Error('a route without its form');
       if (await keepsPace(parts, context, 'vote'))
-        await untilCurrent(parts, () => attemptLift(parts, context, form));
+        await untilCurrent(parts, () => attemptLift(parts, context, postedForm(context)));
     },
   );
 };

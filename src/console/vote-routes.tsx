@@ -5,7 +5,7 @@
  * trail has them.
  */
 import type Router from '@koa/router';
-import { REASON_MAX_LENGTH } from '../../views/decision-panel.tsx';
+import { REASON_MAX_LENGTH } from '../../views/reason-area.tsx';
 import { list } from '../../views/words.ts';
 import type { ApprovalRequest } from '../access/approval-queue.ts';
 import { findForApprover } from '../access/approval-queue.ts';
@@ -16,13 +16,14 @@ import { isSamePrincipal } from '../registry/registry.ts';
 import { answerRefusal, redirect } from './answers.tsx';
 import { ownersOf, stateNow } from './approval-model.ts';
 import { requestOf, sessionOf, showApproval } from './approval-routes.tsx';
-import { type Ballot, checkBallot, parseBallot, type RefusedBallot, typedReason } from './ballot.ts';
+import { type Ballot, checkBallot, parseBallot, type RefusedBallot } from './ballot.ts';
 import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts.ts';
 import { decisionNow } from './decision-now.ts';
-import { formOf, requireSameOrigin, requireSession } from './guards.tsx';
+import { requireSameOrigin, requireSession } from './guards.tsx';
 import { parseNarrowing } from './narrowing-form.ts';
 import { mayShortenOf, narrowedRequest } from './narrowing-model.ts';
 import { keepsPace } from './pace.tsx';
+import { postedForm, readPost } from './posts.ts';
 import { malformed, notFound, selfApproval } from './refusals.ts';
 import { changedSince, shownOf } from './shown.ts';
 import { tellRefusal, tellRefusedVote } from './tell-refusal.ts';
@@ -180,22 +181,14 @@ const attemptVote = async (
 };
 
 export const voteRoutes = (router: Router<ConsoleState>, parts: ConsoleParts): void => {
-  const ballots = new WeakMap<ConsoleContext['req'], Ballot>();
   router.post(
     '/approvals/:request_id',
     requireSameOrigin(parts),
-    async (context, next) => {
-      const form = await formOf(parts, context);
-      if (form === null) return;
-      const ballot = parseBallot(form);
-      context.state.typed = typedReason(form);
-      if (ballot !== null) ballots.set(context.req, ballot);
-      await next();
-    },
+    readPost(parts),
     requireSession(parts),
     async (context) => {
-      const ballot = ballots.get(context.req);
-      if (ballot === undefined) {
+      const ballot = parseBallot(postedForm(context));
+      if (ballot === null) {
         await tellRefusal(parts, context, { event: 'console.refused', reason: 'form_malformed' });
         answerRefusal(parts, context, malformed('Neither approve nor deny was pressed.'));
       } else if (await keepsPace(parts, context, 'vote'))

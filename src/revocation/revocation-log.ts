@@ -31,6 +31,13 @@ revocations_end as (
   from ${source} s cross join revocations_end e
 )`;
 
+/** APIs forgive clocks a little, so a token that has been over for so long may still be taken for good somewhere. */
+export const FORGIVEN_SECONDS = 60;
+
+/** The condition, on a token of the statement, that some API may still take it. */
+export const mayBeTaken = (token: string): string =>
+  `${token}.expires_at > now() - interval '${FORGIVEN_SECONDS} seconds'`;
+
 const LOG = `with line as (
   select * from unnest($1::text[], $2::text[], $3::timestamptz[]) as line (kind, subject, until)
 ), ${logFrom('line')} select`;

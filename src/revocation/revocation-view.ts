@@ -1,6 +1,6 @@
 /** The log of revocations as one replica holds it, and what of it a reader lacks. Pure. */
 import type { RevocationKind } from '../storage/tables.ts';
-import { RETAINED_SECONDS } from './revocation-log.ts';
+import { FORGIVEN_SECONDS, RETAINED_SECONDS } from './revocation-log.ts';
 
 /** One line of the log. */
 export type LogLine = {
@@ -38,9 +38,6 @@ export type RevocationDelta = {
   readonly revoked: readonly { readonly jti: string; readonly exp: number }[];
   readonly not_before: NotBefore;
 };
-
-/** Expired tokens are refused anyway, by clocks that are a little apart too. */
-const EXPIRED_SECONDS = 60;
 
 const MEMBERS = { agent: 'agents', audience: 'audiences', environment: 'environments' } as const;
 
@@ -85,7 +82,7 @@ const notBeforeOf = (lines: readonly LogLine[]): NotBefore => {
 export const deltaAfter = (view: RevocationView, cursor: string | null): RevocationDelta => {
   const after = cursor === null ? null : linesAfter(view, cursor);
   const lines = after ?? view.lines;
-  const unexpired = view.now.getTime() / 1_000 - EXPIRED_SECONDS;
+  const unexpired = view.now.getTime() / 1_000 - FORGIVEN_SECONDS;
   return {
     cursor: cursorOf(view),
     complete: after === null,

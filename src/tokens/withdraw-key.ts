@@ -7,7 +7,7 @@
  */
 import { type Kysely, sql } from 'kysely';
 import { appendEvents } from '../audit/append.ts';
-import { logRevocations } from '../revocation/revocation-log.ts';
+import { logRevocations, mayBeTaken } from '../revocation/revocation-log.ts';
 import type { Database } from '../storage/database.ts';
 import type { Tables } from '../storage/tables.ts';
 import type { KeyEncryptionKeys } from './key-encryption.ts';
@@ -28,9 +28,9 @@ const TIMEOUT = '60s';
 export const revokeSignedBy = async (trx: Kysely<Tables>, kid: string): Promise<number> => {
   await sql`set local statement_timeout = ${sql.lit(TIMEOUT)}`.execute(trx);
   const { rows } = await sql<{ jti: string; until: Date }>`
-    update tokens set state = 'REVOKED'
-    where kid = ${kid} and state <> 'REVOKED' and expires_at > now() - interval '60 seconds'
-    returning jti, expires_at as until`.execute(trx);
+    update tokens t set state = 'REVOKED'
+    where t.kid = ${kid} and t.state <> 'REVOKED' and ${sql.raw(mayBeTaken('t'))}
+    returning t.jti, t.expires_at as until`.execute(trx);
   await logRevocations(
     trx,
     rows.map(({ jti, until }) => ({ kind: 'token', subject: jti, until })),
