@@ -24,10 +24,11 @@ export const measureRevocationCheck = (): number => {
     after: null,
     revoked: fill(REVOKED, (index) => [`tok_${index}`, issuedAt + 120] as const),
     globalNotBefore: issuedAt - 3_600,
-    notBefore: { agents: blocked('agent'), audiences: blocked('audience'), environments: [] },
+    notBefore: { keys: [], agents: blocked('agent'), audiences: blocked('audience'), environments: [] },
   });
   const tokens = fill(BLOCKED, (index) => ({
     tokenId: `tok_good_${index}`,
+    keyId: 'key',
     agent: `agent-${index}`,
     audience: `audience-${index}`,
     environment: 'prod',

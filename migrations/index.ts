@@ -8,6 +8,7 @@ import * as tokenPages from './0008-token-pages.ts';
 import * as approvalPages from './0009-approval-pages.ts';
 import * as openedAssertions from './0010-opened-assertions.ts';
 import * as grantStart from './0011-grant-start.ts';
+import * as keyWithdrawal from './0014-key-withdrawal.ts';
 
 /** Every migration by its number; expand-only, so that two versions of the broker can run side by side. */
 export const migrations: Record<string, Migration> = {
@@ -20,4 +21,5 @@ export const migrations: Record<string, Migration> = {
   '0009-approval-pages': approvalPages,
   '0010-opened-assertions': openedAssertions,
   '0011-grant-start': grantStart,
+  '0014-key-withdrawal': keyWithdrawal,
 };

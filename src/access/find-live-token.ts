@@ -12,7 +12,10 @@ const concerns = (alias: string): string => `(${alias}.kind = 'global'
     or ${alias}.kind = 'audience' and ${alias}.subject = $2
     or ${alias}.kind = 'environment' and ${alias}.subject = $3)`;
 
-/** Each `limit 1` has the planner look the row up by its key, see `src/access/find-request.ts`. */
+/**
+ * Each `limit 1` has the planner look the row up by its key, see `src/access/find-request.ts`. A key that was withdrawn
+ * is erased, and what it signed is worth nothing from that commit on, marked or not.
+ */
 export const FIND_LIVE_TOKEN: Statement = {
   name: 'find-live-token',
   text: `
@@ -22,7 +25,9 @@ cross join lateral (select * from tokens where jti = $1 limit 1) t
 cross join lateral (select * from grants where id = t.grant_id limit 1) g
 cross join lateral (select * from access_requests where id = g.request_id limit 1) r
 cross join lateral (select enabled from agents where id = r.agent_id limit 1) a
+cross join lateral (select private_key_encrypted from signing_keys where kid = t.kid limit 1) k
 where r.audience = $2 and t.state <> 'REVOKED' and t.expires_at > now() and g.state <> 'ended' and a.enabled
+  and k.private_key_encrypted is not null
   and not exists (select from blocks b where b.lifted_at is null and ${concerns('b')})
   and not exists (select from revocations n where n.until >= t.issued_at and ${concerns('n')})`,
 };
@@ -51,7 +56,7 @@ export type LiveToken = {
 
 /**
  * The token of this id for this API in its environment. Null: there is none, it is expired or revoked, its grant has
- * ended, its agent is disabled, or a block or a not-before refuses it. Throws `DatabaseUnavailable`.
+ * ended, its agent is disabled, its key was withdrawn, or a block or a not-before refuses it. Throws `DatabaseUnavailable`.
  */
 export const findLiveToken = async (
   database: Database,

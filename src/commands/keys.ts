@@ -84,7 +84,10 @@ const withdraw = async (
   const keyEncryptionKeys = loadKeyEncryptionKeys(io.environment);
   const done = await withDatabase(io, (database) => withdrawKey(database, keyEncryptionKeys, note));
   if (done === 'unknown' || done === 'gone') {
-    const problem = done === 'gone' ? 'is erased already' : 'is no key of this database: see "keys list"';
+    const problem =
+      done === 'gone'
+        ? 'is erased already: it signs nothing, and what it signed is refused'
+        : 'is no key of this database: see "keys list"';
     io.writeError(`${note.kid} ${problem}\n`);
     return 1;
   }
@@ -125,9 +128,10 @@ export const keys: Command = {
 list    the keys that sign access tokens: next, active, retiring, gone.
 rotate  makes a key that takes over in ${PUBLISHED_BEFORE_SECONDS / 60} minutes; until then it is published, so that every API knows it.
         The one before it stays published ${PUBLISHED_AFTER_SECONDS / 60} minutes longer, then its private half is erased.
-withdraw   for a key that has leaked: it leaves the JWKS and signs no more within a second, what it signed is revoked, and
-        a new one signs at once if it was the one that signs. APIs refuse what is forged with it once they read the
-        JWKS again: those that look unknown keys up, as resource-server does, at the new key's first token.
+withdraw   for a key that has leaked: it leaves the JWKS and signs no more within a second, and a new one signs at once if it
+        was the one that signs. APIs that follow the revocations, as resource-server does, refuse what it signed and
+        what is forged with it at once, others once they read the JWKS again. Marking what it signed follows; brokers go
+        on with it if this command is cut off. A failure says nothing was stored for certain: repeat it.
 reencrypt  encrypts all keys with COUNTERSIGN_KEY_ENCRYPTION_KEY that were encrypted with
         COUNTERSIGN_KEY_ENCRYPTION_KEY_PREVIOUS.
 All but list need COUNTERSIGN_KEY_ENCRYPTION_KEY.

@@ -109,6 +109,8 @@ export const createIssuerKeys = (options: IssuerKeysOptions): JWTVerifyGetKey<Cr
   };
 
   return async (header, token) => {
+    // jose takes the only key of the algorithm for one that is not named, and whoever has withdrawn it named it.
+    if (typeof header.kid !== 'string') throw new errors.JWKSNoMatchingKey();
     if (age() > FRESH_MS && mayRead()) {
       const underWay = read();
       // Once the issuer is known to be away, callers with a good old key do not wait for it again.

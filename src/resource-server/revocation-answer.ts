@@ -2,7 +2,7 @@
 import type { JWTPayload } from 'jose';
 
 /** The scopes of a not-before besides the global one, in wire spelling. */
-export const NOT_BEFORE_KINDS = ['agents', 'audiences', 'environments'] as const;
+export const NOT_BEFORE_KINDS = ['keys', 'agents', 'audiences', 'environments'] as const;
 export type NotBeforeKind = (typeof NOT_BEFORE_KINDS)[number];
 
 /** All times in seconds since the epoch. */
@@ -17,7 +17,7 @@ export type RevocationAnswer = {
   readonly revoked: readonly (readonly [string, number])[];
   /** Tokens issued at this second or before are refused; null: the answer has none for everybody. */
   readonly globalNotBefore: number | null;
-  /** The same for an agent, an API, an environment. */
+  /** The same for a signing key, an agent, an API, an environment. */
   readonly notBefore: Readonly<Record<NotBeforeKind, readonly (readonly [string, number])[]>>;
 };
 
@@ -54,6 +54,7 @@ export const parseRevocationAnswer = (payload: JWTPayload): RevocationAnswer => 
     revoked: revoked.map(parseRevoked),
     globalNotBefore: not_before.global === undefined ? null : parseTime(not_before.global),
     notBefore: {
+      keys: parseTimes(not_before.keys),
       agents: parseTimes(not_before.agents),
       audiences: parseTimes(not_before.audiences),
       environments: parseTimes(not_before.environments),

@@ -24,7 +24,10 @@ export type RevocationClocks = {
 export type TokenFacts = Pick<
   VerifiedAccessToken,
   'tokenId' | 'agent' | 'audience' | 'environment' | 'issuedAt'
->;
+> & {
+  /** `kid`: the key that signed it. */
+  readonly keyId: string;
+};
 
 export type RevocationView = {
   /** The place that was reached; null before the first answer. */
@@ -32,11 +35,13 @@ export type RevocationView = {
   /** Takes a verified answer over, all of it or nothing. @throws Error telling why it cannot be taken */
   readonly take: (answer: RevocationAnswer) => void;
   readonly isRevoked: (token: TokenFacts) => boolean;
+  /** Whether what the key signs at `issuedAt` is refused. */
+  readonly isKeyWithdrawn: (facts: Pick<TokenFacts, 'keyId' | 'issuedAt'>) => boolean;
   /** Seconds since all of this was true; `Infinity` before the first answer. */
   readonly ageSeconds: () => number;
 };
 
-/** Entries kept, some 100 bytes each. Tokens live for minutes: so many are revoked by a block, which is one entry. */
+/** Entries kept, some 100 bytes each. Tokens live for minutes: so many are revoked by a block or with their key, which is one entry. */
 const ENTRIES_MAX = 100_000;
 /** Past their expiry, so that clocks that differ cannot accept a token whose entry is forgotten. */
 const EXPIRED_KEPT_SECONDS = 60;
@@ -54,6 +59,7 @@ export const createRevocationView = (clocks: RevocationClocks, entriesMax = ENTR
   const tolerance = clocks.clockToleranceSeconds;
   const revoked = new Map<string, number>();
   const notBefore: Readonly<Record<NotBeforeKind, Map<string, number>>> = {
+    keys: new Map(),
     agents: new Map(),
     audiences: new Map(),
     environments: new Map(),
@@ -92,9 +98,19 @@ export const createRevocationView = (clocks: RevocationClocks, entriesMax = ENTR
         : { cursor, issuedAt, at: clocks.monotonic() };
   };
 
-  const isRevoked = ({ tokenId, agent, audience, environment, issuedAt }: TokenFacts): boolean =>
+  const isKeyWithdrawn: RevocationView['isKeyWithdrawn'] = ({ keyId, issuedAt }) =>
+    issuedAt <= (notBefore.keys.get(keyId) ?? 0);
+  const isRevoked: RevocationView['isRevoked'] = ({
+    tokenId,
+    keyId,
+    agent,
+    audience,
+    environment,
+    issuedAt,
+  }) =>
     revoked.has(tokenId) ||
     issuedAt <= globalNotBefore ||
+    isKeyWithdrawn({ keyId, issuedAt }) ||
     issuedAt <= (notBefore.agents.get(agent) ?? 0) ||
     issuedAt <= (notBefore.audiences.get(audience) ?? 0) ||
     (environment !== null && issuedAt <= (notBefore.environments.get(environment) ?? 0));
@@ -105,5 +121,5 @@ export const createRevocationView = (clocks: RevocationClocks, entriesMax = ENTR
     const sinceItWasMade = clocks.now() / 1_000 - reached.issuedAt - tolerance;
     return Math.max(sinceItCame, sinceItWasMade);
   };
-  return { cursor: () => reached?.cursor ?? null, take, isRevoked, ageSeconds };
+  return { cursor: () => reached?.cursor ?? null, take, isRevoked, isKeyWithdrawn, ageSeconds };
 };

@@ -57,7 +57,7 @@ const STALE_REVOCATIONS_SECONDS = 15;
 const WAIT_MAX_SECONDS = 10;
 /** What an answer may take beyond the wait. */
 const READ_TIMEOUT_MS = 3_000;
-/** Some 50,000 tokens: a block is one entry whatever it ends. */
+/** Some 50,000 tokens: a block or a withdrawn key is one entry whatever it ends. */
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 /** The broker signs its feed with this one, whatever it signs the tokens of an API with. */
 const ALGORITHMS = ['ES256'];
@@ -119,13 +119,17 @@ export const followRevocations = (options: RevocationsOptions): Revocations => {
     const timer = setTimeout(() => reading.abort(), patience);
     timer.unref();
     try {
-      const { payload } = await jwtVerify(await fetchAnswer(after), keys, {
+      const { payload, protectedHeader } = await jwtVerify(await fetchAnswer(after), keys, {
         algorithms: ALGORITHMS,
         typ: 'revocations+jwt',
         issuer,
         currentDate: new Date(now()),
       });
-      view.take(parseRevocationAnswer(payload));
+      const answer = parseRevocationAnswer(payload);
+      // Whoever has a withdrawn key could keep the view fresh and empty as long as the JWKS cannot be read anew.
+      if (view.isKeyWithdrawn({ keyId: protectedHeader.kid ?? '', issuedAt: answer.issuedAt }))
+        throw new Error('the answer was signed with a key that is withdrawn');
+      view.take(answer);
       return view.cursor() !== after;
     } catch (error) {
       reading.abort();

@@ -140,9 +140,9 @@ export const createVerifier = (options: VerifierOptions): Verifier => {
 
   const verifySignature = async (
     token: string,
-  ): Promise<{ claims: JWTPayload } | { reason: RefusalReason; tokenId: string | null }> => {
+  ): Promise<{ claims: JWTPayload; keyId: string } | { reason: RefusalReason; tokenId: string | null }> => {
     try {
-      const { payload } = await jwtVerify(token, keys, {
+      const { payload, protectedHeader } = await jwtVerify(token, keys, {
         algorithms: [...algorithms],
         typ: 'at+jwt',
         issuer,
@@ -150,7 +150,7 @@ export const createVerifier = (options: VerifierOptions): Verifier => {
         clockTolerance,
         currentDate: new Date(now()),
       });
-      return { claims: payload };
+      return { claims: payload, keyId: protectedHeader.kid ?? '' };
     } catch (error) {
       // An expired token got this far because it is the issuer's and for this API: its use is worth reporting.
       const jti = error instanceof errors.JWTExpired ? error.payload.jti : null;
@@ -182,7 +182,7 @@ export const createVerifier = (options: VerifierOptions): Verifier => {
     if ('reason' in checked) return refused(checked.reason);
     const { token } = checked;
     await revocations.opened;
-    if (revocations.isRevoked(token)) return refused('revoked', token.tokenId);
+    if (revocations.isRevoked({ ...token, keyId: verified.keyId })) return refused('revoked', token.tokenId);
     if (callers !== undefined && !callers.includes(token.agent))
       return refused('caller_not_allowed', token.tokenId);
     const misuse = checkUse({ scheme, sent: presented.token, token, request });

@@ -8,10 +8,13 @@ import { CompiledQuery, type Kysely } from 'kysely';
 import type { Database, Statement } from '../storage/database.ts';
 import type { RevocationKind, Tables } from '../storage/tables.ts';
 
-/** One line: a token with its `exp`, or the last second whose tokens are refused, of an agent, API, environment, all. */
+/**
+ * One line: a token with its `exp`, or the last second whose tokens are refused, of a signing key, an agent, an API, an
+ * environment, all.
+ */
 export type Revocation = {
   readonly kind: RevocationKind;
-  /** The jti, agent id, audience or environment; empty for `global`. */
+  /** The jti, kid, agent id, audience or environment; empty for `global`. */
   readonly subject: string;
   readonly until: Date;
 };

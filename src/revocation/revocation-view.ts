@@ -23,9 +23,10 @@ export type RevocationView = {
   readonly lines: readonly LogLine[];
 };
 
-/** The last seconds whose tokens are refused: everywhere, by agent, by audience, by environment. */
+/** The last seconds whose tokens are refused: everywhere, by signing key, by agent, by audience, by environment. */
 export type NotBefore = {
   readonly global?: number;
+  readonly keys?: Readonly<Record<string, number>>;
   readonly agents?: Readonly<Record<string, number>>;
   readonly audiences?: Readonly<Record<string, number>>;
   readonly environments?: Readonly<Record<string, number>>;
@@ -39,7 +40,7 @@ export type RevocationDelta = {
   readonly not_before: NotBefore;
 };
 
-const MEMBERS = { agent: 'agents', audience: 'audiences', environment: 'environments' } as const;
+const MEMBERS = { key: 'keys', agent: 'agents', audience: 'audiences', environment: 'environments' } as const;
 
 export const cursorOf = ({ position, mark }: Pick<RevocationView, 'position' | 'mark'>): string =>
   `${position}.${mark}`;

@@ -27,7 +27,7 @@ const PRIVILEGES: Readonly<Record<keyof Tables, string>> = {
   token_uses: 'select, insert',
   audit_events: 'select, insert',
   people: 'select, insert, update',
-  signing_keys: 'select, insert, update (private_key_encrypted)',
+  signing_keys: 'select, insert, update (private_key_encrypted, withdrawn_at)',
   sign_ins: 'select, insert, delete',
   console_sessions: 'select, insert, update, delete',
 };

@@ -15,7 +15,7 @@ export type GrantEnd = 'expired' | 'revoked' | 'lapsed';
 export type TokenState = 'ACTIVE' | 'ROTATED' | 'REVOKED';
 /** What a block closes, or what is taken back whole. */
 export type BlockKind = 'agent' | 'audience' | 'environment' | 'global';
-export type RevocationKind = BlockKind | 'token';
+export type RevocationKind = BlockKind | 'token' | 'key';
 
 export type Tables = {
   registry_revisions: {
@@ -203,6 +203,7 @@ export type Tables = {
     private_key_encrypted: Buffer | null;
     created_at: Generated<Date>;
     active_from: Generated<Date>;
+    withdrawn_at: Date | null;
   };
   sign_ins: {
     state_hash: Buffer;

@@ -17,7 +17,7 @@ import {
   findTokenKeys,
   type StoredKey,
 } from './stored-keys.ts';
-import { revokeSignedBy } from './withdraw-key.ts';
+import { lateWithdrawn, revokeSignedBy } from './withdraw-key.ts';
 
 /** Shorter than the moment that `keys rotate --now` leaves before a key signs. */
 const LOOK_INTERVAL_MS = 1_000;
@@ -47,6 +47,8 @@ type Held = DatedKey & { readonly signing: SigningKey };
 type View = {
   readonly held: readonly Held[];
   readonly gone: ReadonlySet<string>;
+  /** Withdrawn lately: what they signed may still be to revoke. */
+  readonly withdrawn: readonly string[];
   readonly now: Date;
   readonly at: number;
 };
@@ -74,13 +76,11 @@ export const openSigningKeys = async ({
   needed,
   logger,
 }: SigningKeysOptions): Promise<SigningKeys> => {
-  let view: View = { held: [], gone: new Set(), now: new Date(0), at: 0 };
+  let view: View = { held: [], gone: new Set(), withdrawn: [], now: new Date(0), at: 0 };
   let published: readonly PublicJwk[] = [];
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
   const read = new Map<string, SigningKey>();
-  /** Keys this replica signed with until now: what it signed after a withdrawal was told is still to be revoked. */
-  const letGo = new Set<string>();
 
   const keyOf = ({ kid, privateKeyEncrypted: encrypted }: StoredKey): SigningKey | undefined => {
     if (!read.has(kid) && encrypted !== null)
@@ -93,15 +93,11 @@ export const openSigningKeys = async ({
       const signing = state === 'gone' ? undefined : keyOf(key);
       return signing === undefined ? [] : [{ ...key, signing }];
     });
-    for (const kid of read.keys()) {
-      if (held.some((key) => key.kid === kid)) continue;
-      read.delete(kid);
-      letGo.add(kid);
-    }
+    for (const kid of read.keys()) if (!held.some((key) => key.kid === kid)) read.delete(kid);
     const kids = (keys: readonly { readonly kid: string }[]): string => keys.map(({ kid }) => kid).join(' ');
     if (kids(held) !== kids(published)) published = held.map(({ signing }) => signing.publicJwk);
     const gone = new Set(placed.flatMap(({ key, state }) => (state === 'gone' ? [key.kid] : [])));
-    view = { held, gone, now, at: performance.now() };
+    view = { held, gone, withdrawn: lateWithdrawn(stored, now), now, at: performance.now() };
   };
   /** What is to be made for an algorithm: nothing as long as its newest key is young enough. */
   const missing = (stored: readonly StoredKey[], algorithm: SigningAlgorithm, now: Date) => {
@@ -132,19 +128,29 @@ export const openSigningKeys = async ({
       found = await findTokenKeys(database.db);
     }
     take(found.keys, found.now);
-    for (const kid of letGo) {
-      await database.db.transaction().execute((trx) => revokeSignedBy(trx, kid));
-      letGo.delete(kid);
-    }
     const over = placeKeys(found.keys, found.now).some(
       ({ key, state }) => state === 'gone' && key.privateKeyEncrypted !== null,
     );
     if (over) logger.info({ kids: await erasePrivateKeys(database) }, 'private keys were erased');
   });
+  /** What is left when a withdrawal died, and what was signed before a replica had looked. */
+  const revokeLeft = async (): Promise<void> => {
+    for (const kid of view.withdrawn) {
+      const tokens = await revokeSignedBy(database, kid);
+      if (tokens > 0) logger.info({ kid, tokens }, 'tokens of a withdrawn key were revoked');
+    }
+  };
   let looking: Promise<void> = Promise.resolve();
+  let revoking: Promise<void> | null = null;
   const poll = async (): Promise<void> => {
     looking = look().catch((err: unknown) => logger.warn({ err }, 'cannot look at the signing keys'));
     await looking;
+    // Not waited for: many tokens take longer than the next look may.
+    revoking ??= revokeLeft()
+      .catch((err: unknown) => logger.warn({ err }, 'cannot revoke what a withdrawn key signed; retried'))
+      .finally(() => {
+        revoking = null;
+      });
     if (!stopped) timer = setTimeout(poll, LOOK_INTERVAL_MS);
   };
 
@@ -171,6 +177,7 @@ export const openSigningKeys = async ({
       stopped = true;
       clearTimeout(timer);
       await looking;
+      await revoking;
     },
   };
 };

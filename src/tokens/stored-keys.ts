@@ -10,6 +10,8 @@ import { makeSigningKey, type SigningAlgorithm } from './signing-key.ts';
 
 export type StoredKey = DatedKey & {
   readonly createdAt: Date;
+  /** When it was withdrawn before its time; null: it was not. */
+  readonly withdrawnAt: Date | null;
   /** Null once it was erased. */
   readonly privateKeyEncrypted: Buffer | null;
 };
@@ -37,7 +39,7 @@ export const findTokenKeys = async (
   db: Kysely<Tables>,
 ): Promise<{ readonly keys: readonly StoredKey[]; readonly now: Date }> => {
   const { rows } = await sql<StoredKey & { readonly now: Date }>`
-    select k.kid, k.algorithm, k.active_from as "activeFrom", k.created_at as "createdAt",
+    select k.kid, k.algorithm, k.active_from as "activeFrom", k.created_at as "createdAt", k.withdrawn_at as "withdrawnAt",
       k.private_key_encrypted as "privateKeyEncrypted", k.private_key_encrypted is null as erased, clock.now
     from (select now() as now) as clock left join signing_keys k on k.purpose = 'token'
     order by k.active_from, k.kid`.execute(db);

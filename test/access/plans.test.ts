@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FIND_SETTLED } from '../../src/access/await-decisions.ts';
+import { FIND_LIVE_TOKEN } from '../../src/access/find-live-token.ts';
 import { FIND } from '../../src/access/find-request.ts';
 import {
   MINT_BOUND_TOKEN,
@@ -36,6 +37,7 @@ const planOf = async (text: string): Promise<string> => {
 describe('in a database that is empty and was never analyzed', () => {
   it.each([
     FIND,
+    FIND_LIVE_TOKEN,
     FIND_SETTLED,
     OPEN,
     OPEN_PROVEN,

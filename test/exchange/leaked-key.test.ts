@@ -94,7 +94,7 @@ describe('a signing key that has leaked', () => {
       (
         await sql<{ told: string }>`
           select distinct state || case when exists (
-            select from revocations r where r.kind = 'token' and r.subject = t.jti) then ', told' else '' end as told
+            select from revocations r where r.kind = 'key' and r.subject = t.kid) then ', told' else '' end as told
           from tokens t where kid = ${kid}`.execute(world.database.db)
       ).rows;
     await expect.poll(statesOf).toEqual([{ told: 'REVOKED, told' }]);

@@ -5,6 +5,7 @@ export const seconds = (): number => Math.floor(Date.now() / 1000);
 
 export const tokenFacts = (tokenId = 'tok') => ({
   tokenId,
+  keyId: 'key',
   agent: 'support-agent',
   audience: 'api://knowledge.prod',
   environment: 'prod',

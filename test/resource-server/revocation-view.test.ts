@@ -42,6 +42,7 @@ const delta = (after: string, cursor: string, members: Record<string, unknown> =
   answer({ complete: false, after, cursor, ...members });
 const token = (facts: Partial<TokenFacts> = {}): TokenFacts => ({
   tokenId: 'tok',
+  keyId: 'key',
   agent: 'support-agent',
   audience: 'api://knowledge.prod',
   environment: 'prod',
@@ -57,6 +58,7 @@ describe('a token', () => {
 
   it.each([
     ['global', { global: NOW }, {}],
+    ['key', { keys: { key: NOW } }, { keyId: 'other' }],
     ['agent', { agents: { 'support-agent': NOW } }, { agent: 'other' }],
     ['audience', { audiences: { 'api://knowledge.prod': NOW } }, { audience: 'api://knowledge.test' }],
     ['environment', { environments: { prod: NOW } }, { environment: 'dev' }],
@@ -160,6 +162,7 @@ describe('an answer', () => {
     ['a token that ends in a fraction', { revoked: [{ jti: 'tok', exp: 1.5 }] }],
     ['no not-befores', { not_before: null }],
     ['a not-before in text', { not_before: { global: 'now' } }],
+    ['a key without a time', { not_before: { keys: { key: true } } }],
     ['not-befores in a list', { not_before: { agents: [NOW] } }],
     ['a not-before that is no time', { not_before: { environments: { prod: null } } }],
   ])('is refused as a whole with %s', (_name, members) => {

@@ -141,6 +141,15 @@ describe('an answer that cannot be believed', () => {
     expect(outcome(api)).toBe('unavailable');
   });
 
+  it('is believed no more from the answer on that tells of the key that signs it, whatever the JWKS says', async () => {
+    const api = follow();
+    await api.opened;
+    local.feed.tell({ not_before: { keys: { [local.key.kid]: seconds() + 3_600 } } });
+    expect(await problem).toMatchObject({ message: 'the answer was signed with a key that is withdrawn' });
+    passed = 21_000;
+    expect(outcome(api)).toBe('unavailable');
+  });
+
   it('is not signed with the other algorithm that APIs may take tokens by', async () => {
     const rsa = await createSigningKey('RS256');
     local.publish([local.key.jwk, rsa.jwk]);

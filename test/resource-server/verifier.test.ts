@@ -121,6 +121,12 @@ describe('a token with one thing wrong', () => {
     );
   });
 
+  it('is refused when it names no key, however few there are', async () => {
+    expect(await outcome(`Bearer ${await local.sign({}, { header: { kid: undefined } })}`)).toBe(
+      '401 invalid_token unknown_key',
+    );
+  });
+
   it('is refused when another key signed it under a known key id', async () => {
     const foreign: SigningKey = { ...(await createSigningKey()), kid: local.key.kid };
     expect(await outcome(`Bearer ${await local.sign({}, { key: foreign })}`)).toBe(
