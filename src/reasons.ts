@@ -151,6 +151,10 @@ const REASONS = {
   agent_disabled: { error: 'access_denied', description: 'this agent is disabled' },
   denied_by_policy: { error: 'access_denied', description: 'policy does not allow this' },
   denied_by_approver: { error: 'access_denied', description: 'an approver said no' },
+  approval_void: {
+    error: 'access_denied',
+    description: 'too few of those who approved may still decide for this agent: ask anew',
+  },
   grant_revoked: { error: 'access_denied', description: 'the grant was revoked' },
   request_expired: { error: 'expired_token', description: 'nobody approved in time' },
   request_cancelled: { error: 'expired_token', description: 'the request was cancelled' },

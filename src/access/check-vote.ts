@@ -4,11 +4,12 @@
  */
 import type { Decision } from '../policy/decision.ts';
 import type { VoteReason } from '../reasons/vote.ts';
-import { isSamePrincipal, type Principal } from '../registry/registry.ts';
+import type { Principal } from '../registry/registry.ts';
 import { isWithin, type MayShorten, type Narrowing, narrowedTerms } from './narrowing.ts';
 import { conditionsOf, eligibleGroups } from './quorum.ts';
 import { type Terms, termsDigest } from './request-digest.ts';
 import { isSignInTooOld, missingStepUp, type SignedIn } from './step-up.ts';
+import { type CastVote, isOwner, isSamePerson, type WhoIsWho } from './who-is-who.ts';
 
 /** A signed-in person: who, with which Entra app roles, and since when. */
 export type Approver = Principal & SignedIn & { readonly roles: readonly string[] };
@@ -27,13 +28,9 @@ export type Vote = {
   /** Digest of the terms the page showed, narrowed if they are. */
   readonly termsDigest: string;
   readonly approver: Approver;
-  /** Accounts of all who answer for the agent in the registry now, owners and sponsors: none of them may vote. */
-  readonly owners: readonly Principal[];
-  /** Other accounts of the approver in the registry now: together they vote once. */
-  readonly otherAccounts: readonly Principal[];
-  /** Whether the registry knows the approver as an agent or an API. */
-  readonly isWorkload: boolean;
-  /** The registry's revision that all this is of. */
+  /** Who is who in the registry now. */
+  readonly who: WhoIsWho;
+  /** The registry's revision that `who` is of. */
   readonly registryRevision: number;
   readonly decisionNow: DecisionNow;
   readonly traceId: string | null;
@@ -73,11 +70,10 @@ export type LockedRequest = {
 };
 
 /** A vote that counts: on the request's present terms, or a denial of earlier ones by somebody who did not vote since. */
-export type Counted = Principal & {
+export type Counted = CastVote & {
   readonly verdict: 'approve' | 'deny';
   /** Whether it is on the present terms. */
   readonly present: boolean;
-  readonly groups: readonly string[];
 };
 
 /** The groups that the approver stands for: of those that the request was opened for. */
@@ -88,25 +84,20 @@ export const groupsOf = ({ terms }: Pick<LockedRequest, 'terms'>, { approver }: 
 export const signedTerms = ({ terms }: Pick<LockedRequest, 'terms'>, { narrowing }: Vote): Terms =>
   narrowing === null ? terms : narrowedTerms(terms, narrowing);
 
-/** Whether `other` is an account of the vote's approver. */
-export const isOf = ({ approver, otherAccounts }: Vote, other: Principal): boolean =>
-  [approver, ...otherAccounts].some((account) => isSamePrincipal(account, other));
-
 /** Why the vote does not count beside those that count already, undefined if it does. */
 export const checkVote = (
   request: LockedRequest,
   vote: Vote,
   counted: readonly Counted[],
 ): VoteRefusal | undefined => {
-  const { approver, owners, decisionNow } = vote;
-  const accounts = [approver, ...vote.otherAccounts];
-  if (vote.isWorkload) return 'not_a_person';
+  const { approver, who, decisionNow } = vote;
+  if (who.isWorkload(approver)) return 'not_a_person';
   const groups = groupsOf(request, vote);
   if (groups.length === 0) return 'not_eligible';
-  if (owners.some((owner) => accounts.some((account) => isSamePrincipal(owner, account)))) return 'owner';
+  if (isOwner(who, approver)) return 'owner';
   if (isSignInTooOld(approver, request.now)) return 'sign_in_too_old';
   if (request.state !== 'pending' || request.expired) return 'already_decided';
-  if (counted.some((other) => other.present && isOf(vote, other))) return 'already_voted';
+  if (counted.some((other) => other.present && isSamePerson(who, approver, other))) return 'already_voted';
   const terms = signedTerms(request, vote);
   if (vote.verdict === 'deny' && vote.narrowing !== null) return 'narrowing_invalid';
   if (!isWithin(terms, request.terms, vote.mayShorten)) return 'narrowing_invalid';

@@ -7,6 +7,7 @@ import type { AuditEvent, JsonObject } from '../audit/event.ts';
 import { eventRows, eventValues } from '../audit/event.ts';
 import { logFrom, mayBeTaken } from '../revocation/revocation-log.ts';
 import type { Database, Statement } from '../storage/database.ts';
+import type { FoundGrant } from './find-request.ts';
 
 /** A request, with its grant where it has one. */
 export type Ending = {
@@ -145,7 +146,7 @@ export const cancelRequests = (
 export const revokeGrants = (
   database: Database,
   endings: readonly Ending[],
-  { by, cause, endedBy }: Cause & { readonly endedBy: 'operator' | 'agent' | 'block' | null },
+  { by, cause, endedBy }: Cause & { readonly endedBy: FoundGrant['endedBy'] },
 ): Promise<number> =>
   database.db.transaction().execute(async (trx) => {
     const ids = grantIds(endings);

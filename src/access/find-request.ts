@@ -4,6 +4,7 @@
  */
 import type { Database, Statement } from '../storage/database.ts';
 import type { Terms } from './request-digest.ts';
+import type { CastVote } from './who-is-who.ts';
 
 /** How a repeated exchange names its request. */
 export type RequestKey =
@@ -27,9 +28,8 @@ export type FoundGrant = {
   readonly id: string;
   readonly state: 'offered' | 'active' | 'ended';
   readonly endedReason: 'expired' | 'revoked' | 'lapsed' | null;
+  /** Who took it back; null: nobody, what was checked again held no longer, or its time was over. */
   readonly endedBy: 'operator' | 'agent' | 'block' | null;
-  /** The groups of each person who approved; empty where policy permitted. */
-  readonly approvers: readonly (readonly string[])[];
   readonly tokenSeconds: number;
   /** Tokens that may still be minted; null: no limit but time. */
   readonly tokensLeft: number | null;
@@ -46,7 +46,8 @@ export type FoundRequest = {
   readonly requestDigest: string;
   readonly terms: Terms;
   readonly termsDigest: string;
-  readonly approvals: number;
+  /** The approvals that its grant rests on; none where policy permitted or people have not decided. */
+  readonly approvals: readonly CastVote[];
   readonly expiresAt: Date;
   readonly grant: FoundGrant | null;
 };
@@ -69,7 +70,7 @@ export const storedKey = (key: RequestKey): string =>
 /**
  * Each `limit 1` tells the planner that there is one row, to be looked up by its key. Its plan is made once, when the
  * tables may still be empty: joined plainly, it would read them whole at every exchange ever after. Scopes come joined:
- * an array of arrays could not be ragged.
+ * an array of arrays could not be ragged. Votes are read where people approved, nowhere else.
  */
 export const FIND: Statement = {
   name: 'find-requests',
@@ -78,8 +79,12 @@ select q.position, now() as now, f.registry_revision, f.policy_revision, f.block
   (select d.request_id from denials d
     where d.agent_id = q.agent_id and d.audience = q.audience and d.scope = any(string_to_array(q.scopes, ' '))
       and d.lifted_at is null and d.held_until > now() limit 1) as denied_by,
-  r.id, r.state, r.request_digest, r.terms, r.terms_digest, r.approvals, r.expires_at,
-  g.id as grant_id, g.state as grant_state, g.ended_reason, g.ended_by, g.approver_groups, g.approvers, g.token_seconds, g.tokens_left,
+  r.id, r.state, r.request_digest, r.terms, r.terms_digest, r.expires_at,
+  case when r.state = 'approved' then (
+    select json_agg(json_build_object('tenant', v.approver_tenant, 'object', v.approver_object,
+      'groups', coalesce(v.approver_groups, array[v.approver_group])))
+    from votes v where v.request_id = r.id and v.terms_digest = r.terms_digest and v.verdict = 'approve') end as approvals,
+  g.id as grant_id, g.state as grant_state, g.ended_reason, g.ended_by, g.token_seconds, g.tokens_left,
   g.starts_at, g.pickup_until, g.approved_until,
   t.jti, t.kid, t.state as token_state, t.issued_at as token_issued_at, t.expires_at as token_expires_at
 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
@@ -107,14 +112,12 @@ type FindRow = {
   request_digest: string;
   terms: Terms;
   terms_digest: string;
-  approvals: number;
+  approvals: CastVote[] | null;
   expires_at: Date;
   grant_id: string | null;
   grant_state: FoundGrant['state'];
   ended_reason: FoundGrant['endedReason'];
   ended_by: FoundGrant['endedBy'];
-  approver_groups: string[];
-  approvers: string[][] | null;
   token_seconds: number;
   tokens_left: number | null;
   starts_at: Date | null;
@@ -138,10 +141,6 @@ const currentOf = (row: FindRow): CurrentToken | null =>
         expiresAt: row.token_expires_at,
       };
 
-/** An earlier version kept the groups of all who approved together: each of them is taken to be in all of those. */
-const approversOf = ({ approvers, approver_groups, approvals }: FindRow): readonly (readonly string[])[] =>
-  approvers ?? Array.from({ length: approvals }, () => approver_groups);
-
 const grantOf = (row: FindRow): FoundGrant | null =>
   row.grant_id === null
     ? null
@@ -150,7 +149,6 @@ const grantOf = (row: FindRow): FoundGrant | null =>
         state: row.grant_state,
         endedReason: row.ended_reason,
         endedBy: row.ended_by,
-        approvers: approversOf(row),
         tokenSeconds: row.token_seconds,
         tokensLeft: row.tokens_left,
         startsAt: row.starts_at,
@@ -168,7 +166,7 @@ const requestOf = (row: FindRow): FoundRequest | null =>
         requestDigest: row.request_digest,
         terms: row.terms,
         termsDigest: row.terms_digest,
-        approvals: row.approvals,
+        approvals: row.approvals ?? [],
         expiresAt: row.expires_at,
         grant: grantOf(row),
       };

@@ -6,13 +6,14 @@
 import { type Kysely, sql } from 'kysely';
 import { appendEvents } from '../audit/append.ts';
 import type { VoteReason } from '../reasons/vote.ts';
-import { isSamePrincipal, type Principal } from '../registry/registry.ts';
+import type { Principal } from '../registry/registry.ts';
 import type { Database } from '../storage/database.ts';
 import type { Tables } from '../storage/tables.ts';
 import type { Approver } from './check-vote.ts';
 import { APPROVER_ROLE_PREFIX, conditionsOf, eligibleGroups } from './quorum.ts';
 import type { Terms } from './request-digest.ts';
 import { isSignInTooOld, missingStepUp } from './step-up.ts';
+import { isOwner, type WhoIsWho } from './who-is-who.ts';
 
 /** Entra app role of those who run the broker. */
 const OPERATOR_ROLE = 'Operator';
@@ -30,22 +31,17 @@ export type DeniedRequest = {
   readonly now: Date;
 };
 
-/** Who lifts, and what the registry says of them and of the agent now. */
+/** Who lifts, and who is who in the registry now. */
 export type Lifter = {
   readonly person: Approver;
-  /** All accounts of the owners and sponsors of the agent. */
-  readonly owners: readonly Principal[];
-  /** Other accounts of the person. */
-  readonly otherAccounts: readonly Principal[];
-  /** Whether the registry knows the account as an agent or an API. */
-  readonly isWorkload: boolean;
+  readonly who: WhoIsWho;
 };
 
 export type Lifting = Lifter & {
   readonly requestId: string;
   /** The person's own words, for the audit trail; never shown to the agent. */
   readonly reason: string;
-  /** The registry's revision that `owners` and accounts are of. */
+  /** The registry's revision that `who` is of. */
   readonly registryRevision: number;
   readonly traceId: string | null;
 };
@@ -76,13 +72,12 @@ export const liftingRoles = (terms: Terms, roles: readonly string[]): string[] =
 /** Why this person may not lift a denial of these terms, undefined if they may. Pure. */
 export const checkLifter = (
   terms: Terms,
-  { person, owners, otherAccounts, isWorkload }: Lifter,
+  { person, who }: Lifter,
   now: Date,
 ): Exclude<LiftRefusal, 'not_found' | 'denial_over'> | undefined => {
-  const accounts = [person, ...otherAccounts];
-  if (isWorkload) return 'not_a_person';
+  if (who.isWorkload(person)) return 'not_a_person';
   if (liftingRoles(terms, person.roles).length === 0) return 'not_eligible';
-  if (owners.some((owner) => accounts.some((account) => isSamePrincipal(owner, account)))) return 'owner';
+  if (isOwner(who, person)) return 'owner';
   if (isSignInTooOld(person, now)) return 'sign_in_too_old';
   return missingStepUp(person, [conditionsOf(terms)], now) === null ? undefined : 'step_up_missing';
 };

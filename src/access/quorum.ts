@@ -60,3 +60,10 @@ export const isApprovedBy = (
   const eligible = people.filter((own) => own.some((group) => groups.includes(group)));
   return quorum >= 1 && eligible.length >= quorum && haveOwnPeople(requiredGroups, eligible);
 };
+
+/** Whether they are enough for what was frozen when the request was opened, and for what policy asks for now. */
+export const isApprovedByBoth = (
+  people: readonly (readonly string[])[],
+  terms: StoredTerms,
+  asked: ApprovalTerms | null,
+): boolean => isApprovedBy(people, conditionsOf(terms)) && (asked === null || isApprovedBy(people, asked));

@@ -8,21 +8,20 @@ import { type Kysely, sql } from 'kysely';
 import { appendEvents } from '../audit/append.ts';
 import type { AuditEvent } from '../audit/event.ts';
 import { newGrantId } from '../ids.ts';
-import { isSamePrincipal } from '../registry/registry.ts';
 import type { Database } from '../storage/database.ts';
 import type { Tables } from '../storage/tables.ts';
 import {
   type Counted,
   checkVote,
   groupsOf,
-  isOf,
   type LockedRequest,
   signedTerms,
   type Vote,
   type VoteRefusal,
 } from './check-vote.ts';
 import { narrowRequest } from './narrow-request.ts';
-import { conditionsOf, isApprovedBy } from './quorum.ts';
+import { conditionsOf, isApprovedByBoth } from './quorum.ts';
+import { type CastVote, countedPeople, peopleBehind } from './who-is-who.ts';
 
 export type VoteOutcome =
   | { readonly outcome: 'counted' | 'approved' | 'denied' }
@@ -118,17 +117,19 @@ const insertVote = async (trx: Kysely<Tables>, { request, vote, groups }: Accept
     .execute();
 };
 
+const ownOf = ({ vote: { approver }, groups }: Accepted): CastVote => ({
+  tenant: approver.tenant,
+  object: approver.object,
+  groups,
+});
+
 const approve = async (trx: Kysely<Tables>, accepted: Accepted): Promise<VoteOutcome> => {
   const { request, vote, groups, counted } = accepted;
-  // Whoever answers for the agent by now is counted no more, whatever they were when they voted.
-  const approvals = counted.filter(({ verdict }) => verdict === 'approve');
-  const mayStill = approvals.filter((other) => !vote.owners.some((owner) => isSamePrincipal(owner, other)));
-  const people = [...mayStill.map((other) => other.groups), groups];
+  const approvals = [...counted.filter(({ verdict }) => verdict === 'approve'), ownOf(accepted)];
+  const people = countedPeople(approvals, vote.who);
   const { approval } = vote.decisionNow;
-  const approved =
-    isApprovedBy(people, conditionsOf(request.terms)) &&
-    (approval === null || isApprovedBy(people, approval));
-  await sql`update access_requests set approvals = ${approvals.length + 1}, state = ${approved ? 'approved' : 'pending'},
+  const approved = isApprovedByBoth(people, request.terms, approval);
+  await sql`update access_requests set approvals = ${approvals.length}, state = ${approved ? 'approved' : 'pending'},
     decided_at = case when ${approved} then now() end
     where id = ${request.id} and state = 'pending'`.execute(trx);
   const given = eventOf(request, vote, 'approval.given', {
@@ -156,10 +157,10 @@ const openGrant = async (
   const startsAfter = terms.starts_after_seconds ?? 0;
   const pickupSeconds = Math.min(request.decision.approval?.pickupSeconds ?? 0, terms.grant_seconds);
   await sql`
-    insert into grants (id, request_id, agent_id, terms_digest, state, approver_groups, approvers, token_seconds,
-      tokens_left, starts_at, pickup_until, approved_until)
+    insert into grants (id, request_id, agent_id, terms_digest, state, approver_groups, token_seconds, tokens_left,
+      starts_at, pickup_until, approved_until)
     select ${grantId}, ${request.id}, ${request.agent_id}, ${request.terms_digest}, 'offered',
-      ${[...new Set(people.flat())]}::text[], ${JSON.stringify(people)}::jsonb,
+      ${[...new Set(people.flat())]}::text[],
       ${terms.token_seconds}, ${terms.max_tokens},
       case when ${startsAfter}::integer > 0 then now() + make_interval(secs => ${startsAfter}) end,
       now() + make_interval(secs => ${startsAfter + pickupSeconds}),
@@ -177,9 +178,10 @@ const openGrant = async (
 };
 
 /** Of two numbers of people that a denial takes, the smaller holds: a no is never made harder afterwards. */
-const deny = async (trx: Kysely<Tables>, { request, vote, counted }: Accepted): Promise<VoteOutcome> => {
-  const others = counted.filter((other) => !isOf(vote, other));
-  const denials = others.filter(({ verdict }) => verdict === 'deny').length + 1;
+const deny = async (trx: Kysely<Tables>, accepted: Accepted): Promise<VoteOutcome> => {
+  const { request, vote, counted } = accepted;
+  const votes = [...counted.filter(({ verdict }) => verdict === 'deny'), ownOf(accepted)];
+  const denials = peopleBehind(votes, vote.who).length;
   const { denyQuorum } = conditionsOf(request.terms);
   const needed = Math.min(denyQuorum, vote.decisionNow.approval?.denyQuorum ?? denyQuorum);
   const facts = { ...voteFacts(vote), denials, deny_quorum: needed };

@@ -8,21 +8,13 @@ import type { StandingModel } from '../../views/standing.tsx';
 import type { ApprovalRequest, QueueEntry } from '../access/approval-queue.ts';
 import type { DecisionNow } from '../access/check-vote.ts';
 import { conditionsOf } from '../access/quorum.ts';
+import { isOwner, whoIsWho } from '../access/who-is-who.ts';
 import { isSamePrincipal, type Principal, type Registry } from '../registry/registry.ts';
 import type { Names } from './people.ts';
 
-/** Owners and sponsors. Null if the agent is in no revision that this replica knows: then nobody can say who they are. */
-const answerable = (registry: Registry, agentId: string): readonly Principal[] | null => {
-  const agent = registry.agents.get(agentId);
-  return agent === undefined ? null : [...agent.owners, ...agent.sponsors];
-};
-
-/** All accounts of those who answer for the agent; null if nobody can say. */
-export const ownersOf = (registry: Registry, agentId: string): readonly Principal[] | null =>
-  answerable(registry, agentId)?.flatMap((person) => [...registry.accountsOf(person)]) ?? null;
-
 const standingOf = (entry: QueueEntry, registry: Registry, reader: Principal): QueueItem['standing'] => {
-  if (ownersOf(registry, entry.agentId)?.some((owner) => isSamePrincipal(owner, reader))) return 'owns_agent';
+  const who = whoIsWho(registry, entry.agentId);
+  if (who !== null && isOwner(who, reader)) return 'owns_agent';
   return entry.voted ? 'has_voted' : 'may_decide';
 };
 

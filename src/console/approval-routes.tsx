@@ -4,8 +4,9 @@ import { ApprovalPage } from '../../views/approval-page.tsx';
 import { Standing } from '../../views/standing.tsx';
 import { type ApprovalRequest, findForApprover } from '../access/approval-queue.ts';
 import { findUnusual } from '../access/unusual.ts';
+import { whoIsWho } from '../access/who-is-who.ts';
 import { answerLive, answerPage, answerRefusal, pageContext } from './answers.tsx';
-import { approvalModel, ownersOf, standingModel, stateNow } from './approval-model.ts';
+import { approvalModel, standingModel, stateNow } from './approval-model.ts';
 import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts.ts';
 import { decisionModel } from './decision-model.ts';
 import { decisionNow } from './decision-now.ts';
@@ -62,9 +63,9 @@ export const showApproval = async (
 ): Promise<void> => {
   const session = sessionOf(context);
   const registry = parts.registry();
-  const owners = ownersOf(registry, request.agentId);
+  const who = whoIsWho(registry, request.agentId);
   const now = stateNow(request) === 'pending' ? await decisionNow(parts, registry, request) : null;
-  const names = await namesOf(parts.database, owners ?? []);
+  const names = await namesOf(parts.database, who?.owners ?? []);
   const mayShorten = mayShortenOf(registry, request.audience);
   const parsed = parseNarrowing(narrow, request.terms, mayShorten);
   const narrowing = parsed !== null && 'narrowing' in parsed ? parsed.narrowing : null;
@@ -81,8 +82,7 @@ export const showApproval = async (
     standing: standingModel(request, session),
     decision: decisionModel(shown, {
       session,
-      owners,
-      accounts: registry.accountsOf(session),
+      who,
       decisionNow: now,
       actionKey: parts.actionKey,
       now: parts.clock(),

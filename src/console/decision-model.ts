@@ -4,7 +4,7 @@ import type { NarrowingModel } from '../../views/narrowing.tsx';
 import type { ApprovalRequest } from '../access/approval-queue.ts';
 import type { DecisionNow } from '../access/check-vote.ts';
 import { conditionsOf, eligibleGroups } from '../access/quorum.ts';
-import { isSamePrincipal, type Principal } from '../registry/registry.ts';
+import { isOwner, isSamePerson, type WhoIsWho } from '../access/who-is-who.ts';
 import { issueActionToken } from './action-token.ts';
 import { stateNow } from './approval-model.ts';
 import type { Session } from './sessions.ts';
@@ -12,10 +12,8 @@ import { signInFirst } from './sign-in-first.ts';
 
 export type DecisionContext = {
   readonly session: Session;
-  /** Null: unknown, so nobody decides. */
-  readonly owners: readonly Principal[] | null;
-  /** All accounts of the person, the session's among them. */
-  readonly accounts: readonly Principal[];
+  /** Null: nobody can say who answers for the agent, so nobody decides. */
+  readonly who: WhoIsWho | null;
   /** Null: policy was not asked, because the request is not open or its agent unknown. */
   readonly decisionNow: DecisionNow | null;
   readonly actionKey: Buffer;
@@ -54,22 +52,18 @@ const CLOSED = {
 /** Why nobody, or not this person, can decide on it any more; null if it is open to them. */
 const closedBecause = (
   request: ApprovalRequest,
-  { session, owners, accounts, decisionNow }: DecisionContext,
+  { session, who, decisionNow }: DecisionContext,
 ): Closed | null => {
   const state = stateNow(request);
   if (state === 'expired') return CLOSED.expired;
   if (state === 'cancelled') return CLOSED.cancelled;
   if (state !== 'pending') return CLOSED.decided;
-  if (owners === null) return CLOSED.unregistered;
-  if (owners.some((owner) => isSamePrincipal(owner, session))) return CLOSED.owner;
+  if (who === null) return CLOSED.unregistered;
+  if (isOwner(who, session)) return CLOSED.owner;
   const own = eligibleGroups(conditionsOf(request.terms), session.roles);
   const approval = decisionNow?.approval ?? null;
   if (approval !== null && !own.some((group) => approval.groups.includes(group))) return CLOSED.regrouped;
-  return request.votes.some(
-    (vote) => vote.current && accounts.some((account) => isSamePrincipal(vote, account)),
-  )
-    ? CLOSED.voted
-    : null;
+  return request.votes.some((vote) => vote.current && isSamePerson(who, session, vote)) ? CLOSED.voted : null;
 };
 
 /** `request` with the terms to sign: narrowed, if the person left less of them. */

@@ -2,8 +2,8 @@
 import type { HeldDenialModel } from '../../views/held-denial.tsx';
 import { checkLifter, type DeniedRequest, findDenied, type Lifter } from '../access/lift-denial.ts';
 import { conditionsOf } from '../access/quorum.ts';
+import { whoIsWho } from '../access/who-is-who.ts';
 import { type Action, issueActionToken } from './action-token.ts';
-import { ownersOf } from './approval-model.ts';
 import type { ConsoleContext, ConsoleParts } from './console-parts.ts';
 import { namesOf } from './people.ts';
 import type { Session } from './sessions.ts';
@@ -20,16 +20,8 @@ export const liftAction = (session: Session, { requestId, termsDigest }: DeniedR
 
 /** The person of this session, as the registry in force knows them; null: nobody knows who answers for the agent. */
 export const lifterOf = (parts: ConsoleParts, session: Session, agentId: string): Lifter | null => {
-  const registry = parts.registry();
-  const owners = ownersOf(registry, agentId);
-  return owners === null
-    ? null
-    : {
-        person: session,
-        owners,
-        otherAccounts: registry.accountsOf(session),
-        isWorkload: registry.isWorkload(session),
-      };
+  const who = whoIsWho(parts.registry(), agentId);
+  return who && { person: session, who };
 };
 
 const CLOSED = {

@@ -12,9 +12,10 @@ import { findForApprover } from '../access/approval-queue.ts';
 import { findPastTerms } from '../access/narrow-request.ts';
 import type { Narrowing } from '../access/narrowing.ts';
 import { castVote, type VoteOutcome } from '../access/vote.ts';
-import { isSamePrincipal } from '../registry/registry.ts';
+import { isOwner, type WhoIsWho, whoIsWho } from '../access/who-is-who.ts';
+import type { Principal } from '../registry/registry.ts';
 import { answerRefusal, redirect } from './answers.tsx';
-import { ownersOf, stateNow } from './approval-model.ts';
+import { stateNow } from './approval-model.ts';
 import { requestOf, sessionOf, showApproval } from './approval-routes.tsx';
 import { type Ballot, checkBallot, parseBallot, type RefusedBallot } from './ballot.ts';
 import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts.ts';
@@ -31,11 +32,8 @@ import { changesOf } from './terms-changes.ts';
 import { untilCurrent } from './until-current.ts';
 
 /** Whether `castVote` will refuse it whatever the page was: terminal states never go back, owners never vote. */
-const cannotCount = (
-  request: ApprovalRequest,
-  owners: readonly { tenant: string; object: string }[],
-  voter: { tenant: string; object: string },
-): boolean => stateNow(request) !== 'pending' || owners.some((owner) => isSamePrincipal(owner, voter));
+const cannotCount = (request: ApprovalRequest, who: WhoIsWho, voter: Principal): boolean =>
+  stateNow(request) !== 'pending' || isOwner(who, voter);
 
 const readAgain = (changes: readonly string[]): string =>
   `Your vote did not count: the terms changed after your page was made${changes.length === 0 ? '' : ` (${changes.join('; ')})`}. Read what it says now, then decide.`;
@@ -137,9 +135,9 @@ const attemptVote = async (
     return true;
   }
   const registry = parts.registry();
-  const owners = ownersOf(registry, request.agentId);
+  const who = whoIsWho(registry, request.agentId);
   const decided = await decisionNow(parts, registry, request);
-  if (owners === null || decided === null) {
+  if (who === null || decided === null) {
     await tellRefusedVote(parts, context, { refused: 'agent_gone', verdict, request });
     const mishap = { status: 409, notice: 'Your vote did not count: the agent is not registered any more.' };
     await showApproval(parts, context, { request, narrow: '', mishap });
@@ -148,7 +146,7 @@ const attemptVote = async (
   const mayShorten = mayShortenOf(registry, request.audience);
   const parsed = parseNarrowing(ballot.narrow, request.terms, mayShorten);
   const session = sessionOf(context);
-  if (!cannotCount(request, owners, session)) {
+  if (!cannotCount(request, who, session)) {
     const mishap =
       (await checkBallot(parts, context, { request, ballot })) ??
       checkShown(ballot, shownOf(narrowedRequest(request, narrowingOf(parsed)), registry, decided)) ??
@@ -168,9 +166,7 @@ const attemptVote = async (
     mayShorten,
     termsDigest: ballot.termsDigest,
     approver: session,
-    owners,
-    otherAccounts: registry.accountsOf(session),
-    isWorkload: registry.isWorkload(session),
+    who,
     registryRevision: registry.revision,
     decisionNow: decided,
     traceId: context.state.traceId,

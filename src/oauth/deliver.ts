@@ -2,10 +2,9 @@
  * Delivering under what was permitted or approved before: everything is checked again as it is now, then the current
  * credential is rendered again, or the first or the next one is minted.
  */
-import { expireGrants, lapseGrants, revokeGrants } from '../access/end.ts';
+import { expireGrants, lapseGrants } from '../access/end.ts';
 import type { CurrentToken, Found, FoundGrant, FoundRequest } from '../access/find-request.ts';
 import { mintToken, nextDelivery, redeliverToken } from '../access/issue-token.ts';
-import { isApprovedBy } from '../access/quorum.ts';
 import type { AuditEvent, JsonObject } from '../audit/event.ts';
 import { newTokenId } from '../ids.ts';
 import type { Decision } from '../policy/decision.ts';
@@ -14,16 +13,9 @@ import { decide, decisionEvent } from './decide.ts';
 import type { Exchange, ExchangeParts } from './exchange-parts.ts';
 import { workloadFacts } from './identify-agent.ts';
 import { openUnlessDenied } from './open.ts';
-import { type Issued, type Outcome, refused } from './outcome.ts';
-import { refuseRepeat, withReason } from './tell-refusal.ts';
-
-/** A grant to deliver under, as it was read and as policy decides now. */
-type Delivery = {
-  readonly exchange: Exchange;
-  readonly found: Found;
-  readonly request: FoundRequest;
-  readonly grant: FoundGrant;
-};
+import type { Issued, Outcome } from './outcome.ts';
+import { type Delivery, endForApprovers, endForPolicy, ending, lossOf } from './recheck.ts';
+import { refuseRepeat } from './tell-refusal.ts';
 
 /** Null: the grant moved meanwhile; look again. */
 export const deliver = async (
@@ -49,14 +41,10 @@ export const deliver = async (
 
   const delivered = { ...delivery, exchange: asGranted(exchange, request) };
   const decision = await decide(parts, delivered.exchange, found.now);
-  if (!stillHolds(request, grant, decision)) {
-    if (request.state === 'permitted') return openUnlessDenied(parts, exchange, found);
-    const cause = { by: 'policy', cause: 'policy no longer allows it', endedBy: null };
-    await revokeGrants(parts.database, [ending(delivery)], cause);
-    const told = withReason(decisionEvent(delivered.exchange, decision, request.id), 'denied_by_policy');
-    await parts.refusals.tell(`policy ${request.id}`, [told]);
-    return refused('denied_by_policy', request.id, decision.publicReason);
-  }
+  const lost = lossOf(delivered, decision);
+  if (lost !== null && request.state === 'permitted') return openUnlessDenied(parts, exchange, found);
+  if (lost === 'policy') return endForPolicy(parts, delivered, decision);
+  if (lost === 'approvers') return endForApprovers(parts, delivery);
   const next = nextDelivery({ ...grant, current: goodCurrent(parts, grant) }, found.now);
   if (next === 'none') return answerOver(parts, delivery);
   // What policy permits it can permit anew: better a fresh token than the last seconds of this one.
@@ -85,30 +73,16 @@ const goodCurrent = ({ signingKeys }: ExchangeParts, { current }: FoundGrant): C
   current === null || current.state === 'REVOKED' || signingKeys.isGone(current.kid) ? null : current;
 
 /**
- * A named request stays refused for good; one found by its digest until its grant would have been over. What a block ended
- * is asked for anew once it is lifted: nobody said no to it.
+ * A named request stays refused for good; one found by its digest until its grant would have been over, if somebody
+ * took it back. What a block ended, or a check that failed, is asked for anew: nobody said no to it.
  */
 const stillRefused = ({ exchange, found, grant }: Delivery): boolean =>
-  exchange.key.kind !== 'digest' || (grant.endedBy !== 'block' && grant.approvedUntil > found.now);
+  exchange.key.kind !== 'digest' || (grant.endedBy === 'operator' && grant.approvedUntil > found.now);
 
 const isOver = (grant: FoundGrant, now: Date): boolean =>
   grant.state === 'ended' ||
   grant.approvedUntil <= now ||
   (grant.state === 'offered' && grant.pickupUntil <= now);
-
-/** What was approved holds as long as policy would still be satisfied by the people who approved it. */
-const stillHolds = (request: FoundRequest, grant: FoundGrant, decision: Decision): boolean => {
-  if (decision.decision === 'deny') return false;
-  if (decision.decision === 'permit') return true;
-  const { approval } = decision;
-  return request.state === 'approved' && approval !== null && isApprovedBy(grant.approvers, approval);
-};
-
-const ending = ({ exchange, request, grant }: Delivery) => ({
-  requestId: request.id,
-  agentId: exchange.caller.agent.id,
-  grantId: grant.id,
-});
 
 /** The grant is over: a named request that took people's approval says so, anything else is asked anew. */
 const answerOver = async (parts: ExchangeParts, delivery: Delivery): Promise<Outcome | null> => {

@@ -70,6 +70,8 @@ export type Exchange = {
   readonly held: Pending | null;
   /** By what its access request is found. */
   readonly key: RequestKey;
+  /** The revision in force when the attempt began. */
+  readonly registry: Registry;
   /** The bundle in force when the attempt began. */
   readonly policyRevision: string;
 };

@@ -162,6 +162,7 @@ const attemptExchange = async (
     mayWait: call.wait !== null,
     held,
     key,
+    registry,
     policyRevision,
   };
   try {

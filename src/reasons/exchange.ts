@@ -152,6 +152,12 @@ export const EXCHANGE_REASONS: Readonly<Record<ExchangeReason, Explanation>> = {
     advice:
       'The trace has the denial and its words. It ends by itself after the rule’s hold time, or is lifted there.',
   },
+  approval_void: {
+    meaning:
+      'Enough people had approved, but by the registry now too few of them may decide: who became an owner or sponsor of the agent, or an agent or API, does not count, and accounts of one person count once.',
+    advice:
+      'The trace says who approved and how many of them still count. The agent has to ask anew, and others have to decide.',
+  },
   grant_revoked: {
     meaning: 'What was granted was taken back before its time.',
     advice: 'The trace says by what. The agent has to ask anew.',

@@ -116,7 +116,6 @@ export type Tables = {
     state: GrantState;
     ended_reason: GrantEnd | null;
     approver_groups: string[];
-    approvers: NullableJson;
     token_seconds: number;
     tokens_left: number | null;
     opened_at: Generated<Date>;

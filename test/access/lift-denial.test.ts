@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { findDenied, type Lifting, liftDenial } from '../../src/access/lift-denial.ts';
 import { castVote } from '../../src/access/vote.ts';
 import { type Database, openDatabase } from '../../src/storage/database.ts';
-import { approver, decisionWith, freshScope, openRequest, seed, VOTED_ON } from '../support/access.ts';
+import { approver, decisionWith, freshScope, openRequest, seed, VOTED_ON, whoIs } from '../support/access.ts';
 import { createDatabase } from '../support/database.ts';
 import { checkPromises } from '../support/promises.ts';
 
@@ -37,9 +37,7 @@ const lifting = (requestId: string, changes: Partial<Lifting> = {}): Lifting => 
   requestId,
   reason: 'the month is closed now',
   person: approver(),
-  owners: [],
-  otherAccounts: [],
-  isWorkload: false,
+  who: whoIs({}),
   registryRevision: 1,
   traceId: null,
   ...changes,
@@ -88,13 +86,22 @@ it('is lifted for every scope, told with who, by which role and why, and leaves 
 });
 
 const owner = approver();
+const other = approver();
 it.each<[string, Partial<Lifting>, string]>([
-  ['an owner of the agent', { person: owner, owners: [owner] }, 'owner'],
-  ['an Operator who owns it', { person: { ...owner, roles: ['Operator'] }, owners: [owner] }, 'owner'],
-  ['somebody whose other account owns it', { otherAccounts: [owner], owners: [owner] }, 'owner'],
+  ['an owner of the agent', { person: owner, who: whoIs({ owners: [owner] }) }, 'owner'],
+  [
+    'an Operator who owns it',
+    { person: { ...owner, roles: ['Operator'] }, who: whoIs({ owners: [owner] }) },
+    'owner',
+  ],
+  [
+    'somebody whose other account owns it',
+    { person: other, who: whoIs({ owners: [owner], accounts: [owner, other] }) },
+    'owner',
+  ],
   ['an approver of another group', { person: approver({ roles: ['Approver.release'] }) }, 'not_eligible'],
   ['an auditor', { person: approver({ roles: ['Auditor', 'Approver'] }) }, 'not_eligible'],
-  ['a workload', { isWorkload: true }, 'not_a_person'],
+  ['a workload', { person: other, who: whoIs({ workloads: [other] }) }, 'not_a_person'],
   [
     'somebody who signed in yesterday',
     { person: approver({ signedInAt: new Date(Date.now() - 86_400_000) }) },

@@ -6,7 +6,7 @@ import type { DecisionNow, Vote } from '../../src/access/check-vote.ts';
 import { castVote, type VoteOutcome } from '../../src/access/vote.ts';
 import type { ApprovalTerms } from '../../src/policy/decision.ts';
 import { type Database, openDatabase } from '../../src/storage/database.ts';
-import { APPROVAL, approver, decisionWith, openRequest, seed, VOTED_ON } from '../support/access.ts';
+import { APPROVAL, approver, decisionWith, openRequest, seed, VOTED_ON, whoIs } from '../support/access.ts';
 import { createDatabase } from '../support/database.ts';
 import { checkPromises } from '../support/promises.ts';
 
@@ -102,6 +102,39 @@ describe('a request that takes two people to deny', () => {
   it('is denied by one if the rule says by now that one is enough', async () => {
     const request = await openRequest(database, decisionWith(TWO));
     expect(await vote(request, { verdict: 'deny', decisionNow: now() })).toEqual({ outcome: 'denied' });
+  });
+});
+
+describe('people whom the registry tells apart only later', () => {
+  const [one, another, third] = [approver(), approver(), approver()];
+  const linked = whoIs({ accounts: [one, another] });
+
+  it('count once for an approval, by whichever of their accounts they gave it', async () => {
+    const request = await openRequest(database, decisionWith({ quorum: 3 }));
+    expect(await vote(request, { approver: one })).toEqual({ outcome: 'counted' });
+    expect(await vote(request, { approver: another })).toEqual({ outcome: 'counted' });
+    expect(await vote(request, { approver: third, who: linked })).toEqual({ outcome: 'counted' });
+    expect(await vote(request, { who: linked })).toEqual({ outcome: 'approved' });
+  });
+
+  it('count once for a denial, too', async () => {
+    const request = await openRequest(database, decisionWith({ denyQuorum: 3 }));
+    const deny = { verdict: 'deny' } as const;
+    expect(await vote(request, { ...deny, approver: one })).toEqual({ outcome: 'counted' });
+    expect(await vote(request, { ...deny, approver: another })).toEqual({ outcome: 'counted' });
+    expect(await vote(request, { ...deny, approver: third, who: linked })).toEqual({ outcome: 'counted' });
+    expect(await vote(request, { ...deny, who: linked })).toEqual({ outcome: 'denied' });
+  });
+
+  it.each([
+    ['an owner', { owners: [one] }],
+    ['an owner by another account', { owners: [another], accounts: [one, another] }],
+    ['no person', { workloads: [one] }],
+  ])('do not count for an approval once they are known as %s', async (_name, known) => {
+    const request = await openRequest(database, decisionWith({ quorum: 2 }));
+    expect(await vote(request, { approver: one })).toEqual({ outcome: 'counted' });
+    expect(await vote(request, { approver: third, who: whoIs(known) })).toEqual({ outcome: 'counted' });
+    expect(await vote(request, { who: whoIs(known) })).toEqual({ outcome: 'approved' });
   });
 });
 

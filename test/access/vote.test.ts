@@ -4,7 +4,16 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Vote } from '../../src/access/check-vote.ts';
 import { castVote, type VoteOutcome } from '../../src/access/vote.ts';
 import { type Database, openDatabase } from '../../src/storage/database.ts';
-import { AGENT, approver, decisionWith, freshScope, openRequest, seed, VOTED_ON } from '../support/access.ts';
+import {
+  AGENT,
+  approver,
+  decisionWith,
+  freshScope,
+  openRequest,
+  seed,
+  VOTED_ON,
+  whoIs,
+} from '../support/access.ts';
 import { createDatabase } from '../support/database.ts';
 import { checkPromises } from '../support/promises.ts';
 
@@ -104,10 +113,10 @@ describe('a vote', () => {
 
   const owner = approver();
   it.each<[string, Partial<Vote>, string]>([
-    ['of an owner of the agent', { approver: owner, owners: [owner] }, 'owner'],
+    ['of an owner of the agent', { approver: owner, who: whoIs({ owners: [owner] }) }, 'owner'],
     [
       'of an owner spelled in other case',
-      { approver: { ...owner, object: owner.object.toUpperCase() }, owners: [owner] },
+      { approver: { ...owner, object: owner.object.toUpperCase() }, who: whoIs({ owners: [owner] }) },
       'owner',
     ],
     ['of somebody of another group', { approver: approver({ roles: ['Approver.release'] }) }, 'not_eligible'],

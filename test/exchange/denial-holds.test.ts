@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { agentOf, personOf } from '../../lab/world.ts';
 import { liftDenial } from '../../src/access/lift-denial.ts';
+import { whoIs } from '../support/access.ts';
 import { startWorld, type TestWorld } from '../support/broker.ts';
 import { checkPromises } from '../support/promises.ts';
 
@@ -68,9 +69,7 @@ describe('a denial by a person', () => {
         authenticatedAt: new Date(),
         authenticationContexts: [],
       },
-      owners: agentOf(world.entra.world, 'ops-agent').owners,
-      otherAccounts: [],
-      isWorkload: false,
+      who: whoIs({ owners: agentOf(world.entra.world, 'ops-agent').owners }),
       registryRevision: 1,
       traceId: null,
     });

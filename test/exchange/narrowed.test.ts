@@ -108,6 +108,6 @@ it('is nothing where it is taken back before it begins', async () => {
     world.database.db,
   );
   const ending = { requestId, agentId: 'support-agent', grantId: rows[0]?.id ?? null };
-  await revokeGrants(world.database, [ending], { by: 'test', cause: 'second thoughts', endedBy: null });
+  await revokeGrants(world.database, [ending], { by: 'test', cause: 'second thoughts', endedBy: 'operator' });
   expect((await ask('never')).body.error).toBe('access_denied');
 });

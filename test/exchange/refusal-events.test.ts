@@ -4,6 +4,7 @@
  */
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { personOf } from '../../lab/world.ts';
 import { setBlock } from '../../src/access/blocks.ts';
 import type { ExchangeReason } from '../../src/reasons/exchange.ts';
 import { meaningOf } from '../../src/reasons.ts';
@@ -177,6 +178,15 @@ const ATTEMPTS: Readonly<Record<ExchangeReason, () => Promise<Answer>>> = {
     const write = { scope: 'articles.write' };
     await world.vote((await ask(write)).body.request_id, 'deny');
     return ask(write);
+  },
+  approval_void: async () => {
+    await world.vote((await asOps({ request_id: 'void' })).body.request_id, 'approve');
+    const { tenant } = world.entra.world;
+    const sponsors = [{ tenant, object: personOf(world.entra.world, 'approver').objectId }];
+    await put(changeAgent('ops-agent', { sponsors }));
+    const answer = await asOps({ request_id: 'void' });
+    await put((document) => document);
+    return answer;
   },
   grant_revoked: async () =>
     comeBack(

@@ -4,9 +4,11 @@ import { sql } from 'kysely';
 import type { Approver, Vote } from '../../src/access/check-vote.ts';
 import { type Opening, openRequests } from '../../src/access/open-request.ts';
 import { type Asked, termsDigest, termsOf } from '../../src/access/request-digest.ts';
+import type { WhoIsWho } from '../../src/access/who-is-who.ts';
 import type { VerifiedWorkload } from '../../src/identity/verified-workload.ts';
 import { newGrantId, newRequestId, newTokenId } from '../../src/ids.ts';
 import type { ApprovalTerms, Decision } from '../../src/policy/decision.ts';
+import { isSamePrincipal, type Principal } from '../../src/registry/registry.ts';
 import type { Database } from '../../src/storage/database.ts';
 
 export const AGENT = 'reporting-agent';
@@ -60,13 +62,22 @@ export const APPROVAL: ApprovalTerms = {
   pickupSeconds: 600,
 };
 
+/** A registry in which these people own the agent, these accounts are one person's, and these no person's. */
+export const whoIs = ({
+  owners = [],
+  accounts = [],
+  workloads = [],
+}: Partial<Record<'owners' | 'accounts' | 'workloads', readonly Principal[]>>): WhoIsWho => ({
+  owners,
+  accountsOf: (account) => (accounts.some((own) => isSamePrincipal(own, account)) ? accounts : [account]),
+  isWorkload: (account) => workloads.some((workload) => isSamePrincipal(workload, account)),
+});
+
 /** What a vote is prepared on, if nothing changed since the request was opened. */
 export const VOTED_ON = {
   narrowing: null,
   mayShorten: () => false,
-  owners: [],
-  otherAccounts: [],
-  isWorkload: false,
+  who: whoIs({}),
   registryRevision: 1,
   decisionNow: { decision: 'needs_approval', approval: APPROVAL, bundleRevision: 'bundle-1' },
   traceId: null,

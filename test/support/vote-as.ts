@@ -7,6 +7,7 @@ import { type Terms, termsDigest } from '../../src/access/request-digest.ts';
 import { castVote, type VoteOutcome } from '../../src/access/vote.ts';
 import type { Principal } from '../../src/registry/registry.ts';
 import type { Database } from '../../src/storage/database.ts';
+import { whoIs } from './access.ts';
 
 type Row = {
   readonly terms: Terms;
@@ -51,9 +52,7 @@ export const voteBy = async (
     mayShorten: () => true,
     termsDigest: narrowing === null ? row.terms_digest : termsDigest(narrowedTerms(terms, narrowing)),
     approver,
-    owners: ownersOf(row.agent_id),
-    otherAccounts: [],
-    isWorkload: false,
+    who: whoIs({ owners: ownersOf(row.agent_id) }),
     registryRevision: row.registry_revision,
     decisionNow: { decision: 'permit', approval: null, bundleRevision: row.policy_revision },
     traceId: null,
