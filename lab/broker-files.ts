@@ -22,7 +22,7 @@ export type BrokerFiles = {
 const KEY_BYTES = 32;
 /** A lab is there to be tried out: room for experiments and load, but a flood of bad assertions still meets a limit. */
 const RATE_LIMITS =
-  'address=600,exchange=6000,miss=6000,poll=60000,audience=60000,vote=600,sign_in=600,open=10000';
+  'address=600,exchange=6000,miss=6000,poll=60000,audience=60000,report=60000,introspection=60000,vote=600,sign_in=600,open=10000';
 
 /** Written aside and renamed, so that a reader never sees half a file. */
 export const writePrivate = async (file: string, text: string): Promise<void> => {

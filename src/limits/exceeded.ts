@@ -17,6 +17,8 @@ const DESCRIPTIONS: Readonly<Record<LimitName, string>> = {
   miss: 'too many requests of this agent were refused',
   poll: 'this agent repeats its pending requests too often',
   audience: 'tokens for this API are asked for too often',
+  report: 'this API reports too many uses',
+  introspection: 'this API asks about too many tokens',
   vote: 'too many votes',
   sign_in: 'too many sign-ins were begun from this address',
   open: 'too many requests of this agent wait for approval: repeat one of them, or wait until it is decided',

@@ -13,8 +13,8 @@ import { openWindows } from './windows.ts';
 export type Limiter = {
   /** Whether this replica knows that nothing is left; counts nothing. */
   readonly look: (key: string) => Exceeded | null;
-  /** Takes one; null: there was one left. */
-  readonly spend: (key: string) => Promise<Exceeded | null>;
+  /** Takes one, or `cost`; null: there was one left. What costs several may so take more than was left, once. */
+  readonly spend: (key: string, cost?: number) => Promise<Exceeded | null>;
   /** Returns what was spent on something that does not count after all. */
   readonly giveBack: (key: string) => void;
 };
@@ -52,8 +52,10 @@ export const openLimiter = ({ name, quota, replicas, redis }: LimiterOptions): L
           retryAfterSeconds: Math.max(1, Math.ceil(milliseconds / 1_000)),
         };
   const look = (key: string): Exceeded | null => exceededFor(windows.look(key, share));
-  const takeShare = (key: string): Exceeded | null => exceededFor(windows.take(key, share));
-  if (redis === null) return { look, spend: async (key) => takeShare(key), giveBack: windows.giveBack };
+  const takeShare = (key: string, cost: number): Exceeded | null =>
+    exceededFor(windows.take(key, share, cost));
+  if (redis === null)
+    return { look, spend: async (key, cost = 1) => takeShare(key, cost), giveBack: windows.giveBack };
 
   const shared = new RateLimiterRedis({
     storeClient: redis.client,
@@ -63,14 +65,14 @@ export const openLimiter = ({ name, quota, replicas, redis }: LimiterOptions): L
   });
   return {
     look,
-    spend: async (key) => {
+    spend: async (key, cost = 1) => {
       const known = look(key);
       if (known !== null) return known;
       // `penalty` counts as `consume` does, but answers rather than throws when nothing is left.
-      const counted = await redis.ask(() => shared.penalty(key));
-      if (counted === null) return takeShare(key);
+      const counted = await redis.ask(() => shared.penalty(key, cost));
+      if (counted === null) return takeShare(key, cost);
       if (counted.consumedPoints >= quota) windows.fill(key, counted.msBeforeNext);
-      return counted.consumedPoints > quota ? look(key) : null;
+      return counted.consumedPoints - cost >= quota ? look(key) : null;
     },
     giveBack: (key) => {
       windows.giveBack(key);

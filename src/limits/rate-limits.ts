@@ -51,6 +51,8 @@ export const openRateLimits = (options: RateLimitsOptions): RateLimits => {
     miss: open('miss'),
     poll: open('poll'),
     audience: open('audience'),
+    report: open('report'),
+    introspection: open('introspection'),
     vote: open('vote'),
     sign_in: open('sign_in'),
     openMax: settings.open,

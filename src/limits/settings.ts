@@ -15,6 +15,13 @@ const DEFAULTS = {
   poll: 600,
   /** Exchanges for one API, of all agents together: 20 agents at their limit. */
   audience: 1_200,
+  /**
+   * Uses of tokens that one API reports, all of its processes together: each entry of a report is an event in the
+   * trail. A reporter that is refused counts equal uses in one entry meanwhile.
+   */
+  report: 6_000,
+  /** Tokens that one API asks about. */
+  introspection: 6_000,
   /** Votes of one person. */
   vote: 30,
   /** Sign-ins begun from one address. */

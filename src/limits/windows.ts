@@ -6,8 +6,8 @@
 type Window = { count: number; readonly endsAt: number };
 
 export type Windows = {
-  /** Counts one more unless there are `max` already. Milliseconds until the window ends if so, else null. */
-  readonly take: (key: string, max: number) => number | null;
+  /** Counts one more, or `cost`, unless there are `max` already. Milliseconds until the window ends if so, else null. */
+  readonly take: (key: string, max: number, cost?: number) => number | null;
   /** Milliseconds until the window ends if it has `max`, else null. Counts nothing. */
   readonly look: (key: string, max: number) => number | null;
   /** Counts one less; a window that was filled from outside is forgotten. */
@@ -49,12 +49,12 @@ export const openWindows = ({
 
   return {
     look,
-    take: (key, max) => {
+    take: (key, max, cost = 1) => {
       const at = now();
       const window = find(key, at);
-      if (window === undefined) begin(key, { count: 1, endsAt: at + milliseconds }, at);
+      if (window === undefined) begin(key, { count: cost, endsAt: at + milliseconds }, at);
       else if (window.count >= max) return window.endsAt - at;
-      else window.count += 1;
+      else window.count += cost;
       return null;
     },
     giveBack: (key) => {

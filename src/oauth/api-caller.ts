@@ -28,8 +28,11 @@ export type ApiCallerParts = {
 /** A workload, and every audience of the registry that it is. */
 export type ApiCaller = { readonly audiences: readonly string[]; readonly workload: Principal };
 
+/** What the requests of an API count under, each kind for itself. */
+type ApiLimit = 'report' | 'introspection';
+
 /** What `requireApi` leaves for the route. */
-export type ApiState = FrontDoorState & { api: ApiCaller; endpoint: string };
+export type ApiState = FrontDoorState & { api: ApiCaller; endpoint: string; limit: ApiLimit };
 
 type Context = RouterContext<ApiState>;
 
@@ -63,24 +66,54 @@ const tell = (
     traceId: traceIdOf(context.get('traceparent')),
   });
 
-/** Lets APIs of the registry through to `endpoint`, and answers everybody else. */
+const answerExceeded = (context: Context, exceeded: Exceeded): void => {
+  context.status = 429;
+  context.set(exceededHeaders(exceeded));
+  context.body = { error: 'slow_down', error_description: descriptionOf(exceeded) };
+};
+
+const limitKeyOf = ({ workload: { tenant, object } }: ApiCaller): string => `${tenant} ${object}`;
+
+/** Tells and answers that an API has nothing left of its limit. */
+const refuseBeyond = async (
+  { limits }: ApiCallerParts,
+  context: Context,
+  exceeded: Exceeded,
+): Promise<void> => {
+  const { api, endpoint, clientAddress } = context.state;
+  await limits.tell(exceeded, {
+    key: limitKeyOf(api),
+    traceId: traceIdOf(context.get('traceparent')),
+    data: { endpoint, network: networkOf(clientAddress), ...api.workload },
+  });
+  answerExceeded(context, exceeded);
+};
+
+/** Takes `cost` of what the API may send. False: it had nothing left, and is answered. */
+export const takeOfApi = async (parts: ApiCallerParts, context: Context, cost: number): Promise<boolean> => {
+  const { api, limit } = context.state;
+  const exceeded = await parts.limits[limit].spend(limitKeyOf(api), cost);
+  if (exceeded !== null) await refuseBeyond(parts, context, exceeded);
+  return exceeded === null;
+};
+
+/** Lets APIs of the registry that have something left of `limit` through to `endpoint`, and answers everybody else. */
 export const requireApi =
-  (parts: ApiCallerParts, endpoint: string): RouterMiddleware<ApiState> =>
+  (parts: ApiCallerParts, endpoint: string, limit: ApiLimit): RouterMiddleware<ApiState> =>
   async (context, next) => {
     context.state.endpoint = endpoint;
+    context.state.limit = limit;
     context.set('Cache-Control', 'no-store');
     const caller = await findCaller(parts, context);
     if ('audiences' in caller) {
       context.state.api = caller;
-      return next();
+      const exhausted = parts.limits[limit].look(limitKeyOf(caller));
+      return exhausted === null ? next() : refuseBeyond(parts, context, exhausted);
     }
     if ('exceeded' in caller) {
       const traceId = traceIdOf(context.get('traceparent'));
       await parts.limits.tell(caller.exceeded, strangerAt(context.state.clientAddress, traceId));
-      context.status = 429;
-      context.set(exceededHeaders(caller.exceeded));
-      context.body = { error: 'slow_down', error_description: descriptionOf(caller.exceeded) };
-      return;
+      return answerExceeded(context, caller.exceeded);
     }
     const { status, error } = await tell(parts, context, caller);
     context.status = status;
@@ -95,7 +128,7 @@ export const requireApi =
 export const refuseApi = async (
   parts: ApiCallerParts,
   context: Context,
-  reason: Extract<CallerReason, `${string}_malformed`>,
+  reason: Extract<CallerReason, `report_${string}` | 'introspection_malformed'>,
   refusal: BodyRefusal,
 ): Promise<void> => {
   await tell(parts, context, { caller: reason, workload: context.state.api.workload });

@@ -11,7 +11,14 @@ import { readForm } from '../http/form.ts';
 import { openSlots, SLOTS, withinSlots } from '../http/slots.ts';
 import type { Database } from '../storage/database.ts';
 import { accessTokenPayload } from '../tokens/access-token.ts';
-import { type ApiCaller, type ApiCallerParts, type ApiState, refuseApi, requireApi } from './api-caller.ts';
+import {
+  type ApiCaller,
+  type ApiCallerParts,
+  type ApiState,
+  refuseApi,
+  requireApi,
+  takeOfApi,
+} from './api-caller.ts';
 import { type OwnKeys, readOwnToken } from './own-token.ts';
 
 export type IntrospectionParts = ApiCallerParts & {
@@ -52,7 +59,8 @@ const introspect = async (
 export const introspectionRoutes = (parts: IntrospectionParts): Router<ApiState> => {
   const router = new Router<ApiState>();
   const questions = openSlots(SLOTS.introspections, parts.observeShed);
-  router.post('/introspect', requireApi(parts, '/introspect'), async (context) => {
+  router.post('/introspect', requireApi(parts, '/introspect', 'introspection'), async (context) => {
+    if (!(await takeOfApi(parts, context, 1))) return;
     const form = await readForm(context.req);
     if ('error' in form) return refuseApi(parts, context, 'introspection_malformed', form);
     const token = form.get('token');

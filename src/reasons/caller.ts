@@ -38,6 +38,12 @@ export const CALLER_REASONS = {
     advice: 'Tell whoever runs the API: its resource-server may be of another version.',
     client: { status: 400, error: 'invalid_request' },
   },
+  report_untimely: {
+    meaning:
+      'An API reported a use ahead of the clock, or before its token was issued. Nothing of the report was recorded.',
+    advice: 'Set the clock of the machine that the API runs on.',
+    client: { status: 400, error: 'invalid_request' },
+  },
   introspection_malformed: {
     meaning: 'An API asked about a token in a form that is not understood.',
     advice: 'Tell whoever runs the API: it has to send a form with one token (RFC 7662).',

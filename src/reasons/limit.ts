@@ -22,6 +22,14 @@ export const LIMIT_REASONS = {
     meaning: 'Tokens for one API were asked for more often than the limit allows, by all agents together.',
     advice: 'Look which agents ask, or raise audience.',
   },
+  limit_report: {
+    meaning: 'An API reported more uses of its tokens than the limit allows. It may report them later.',
+    advice: 'Look at its trail: is it that busy, raise report; else its assertion may be in wrong hands.',
+  },
+  limit_introspection: {
+    meaning: 'An API asked about more tokens than the limit allows.',
+    advice: 'Let it check tokens by itself with resource-server, or raise introspection.',
+  },
   limit_vote: {
     meaning: 'A person sent more votes in a minute than anybody reads requests.',
     advice: 'Ask the person. A script that votes in a session must not be there.',

@@ -1,7 +1,7 @@
 /**
  * Tells the broker how its tokens were used (`POST {issuer}/token-use`), so that a trace ends where the action
  * happened. Reporting must never slow or break the API: `report` only puts into a bounded queue, equal uses are
- * counted in one entry, and an outage of the broker costs memory up to the bound and nothing else. A batch keeps its
+ * counted in one entry, and an outage of the broker, or its limit, costs memory up to the bound and nothing else. A batch keeps its
  * event ids until the broker acknowledges it, so a lost answer does not count a use twice.
  */
 import { randomBytes } from 'node:crypto';
@@ -56,18 +56,28 @@ type Entry = {
   count: number;
 };
 
-type Delivery = 'delivered' | 'refused' | 'failed';
+type Delivery = 'delivered' | 'refused' | { readonly retryAfterMs: number };
 
 const INTERVAL_MS = 1_000;
 const CAPACITY = 10_000;
 /** Uses in one report; the broker takes no more than 200. */
 const BATCH_SIZE = 100;
+/** Equal uses in one entry; the broker takes no more. */
+const COUNT_MAX = 100_000;
 const RETRY_MS = 1_000;
 const LAST_RETRY_MS = 30_000;
+/** As long as the broker's limits last: however much later it says to come back, it is asked then. */
+const RETRY_AFTER_MAX_MS = 60_000;
 const SEND_TIMEOUT_MS = 3_000;
 
 /** Answers that time, a new assertion or a recovered broker may change; any other 4xx means that the batch is wrong. */
 const isTransient = (status: number): boolean => status >= 500 || [401, 408, 421, 425, 429].includes(status);
+
+/** When the broker says to come back (RFC 9110 section 10.2.3, in seconds as it does); 0 if it does not say. */
+const retryAfterMsOf = ({ headers }: Response): number => {
+  const seconds = /^\d{1,9}$/.exec(headers.get('retry-after') ?? '')?.[0] ?? '0';
+  return Math.min(Number(seconds) * 1_000, RETRY_AFTER_MAX_MS);
+};
 
 /** Starts a reporter. Its timers do not keep the process alive; `stop` it to deliver what waits. */
 export const createUseReporter = (options: UseReporterOptions): UseReporter => {
@@ -80,6 +90,7 @@ export const createUseReporter = (options: UseReporterOptions): UseReporter => {
   let flushing: Promise<void> | null = null;
   let timer: NodeJS.Timeout | null = null;
   let failures = 0;
+  let retryAfterMs = 0;
   let dropped = 0;
   let stopped = false;
 
@@ -98,10 +109,10 @@ export const createUseReporter = (options: UseReporterOptions): UseReporter => {
       await response.body?.cancel();
       if (response.ok) return 'delivered';
       onProblem(`the broker answered a report of token uses with status ${response.status}`);
-      return isTransient(response.status) ? 'failed' : 'refused';
+      return isTransient(response.status) ? { retryAfterMs: retryAfterMsOf(response) } : 'refused';
     } catch (cause) {
       onProblem('token uses could not be reported', cause);
-      return 'failed';
+      return { retryAfterMs: 0 };
     }
   };
 
@@ -116,8 +127,9 @@ export const createUseReporter = (options: UseReporterOptions): UseReporter => {
       if (batch.length === 0) batch = takeBatch();
       if (batch.length === 0) return;
       const delivery = await deliver(batch);
-      if (delivery === 'failed') {
+      if (typeof delivery === 'object') {
         failures += 1;
+        retryAfterMs = delivery.retryAfterMs;
         return;
       }
       if (delivery === 'refused') onProblem(`${batch.length} reports of token uses are lost: refused`);
@@ -126,7 +138,13 @@ export const createUseReporter = (options: UseReporterOptions): UseReporter => {
     }
   };
 
+  const unschedule = (): void => {
+    if (timer !== null) clearTimeout(timer);
+    timer = null;
+  };
+
   const flush = (): Promise<void> => {
+    unschedule();
     flushing ??= flushAll().finally(() => {
       flushing = null;
       schedule();
@@ -142,7 +160,7 @@ export const createUseReporter = (options: UseReporterOptions): UseReporter => {
         timer = null;
         void flush();
       },
-      failures === 0 ? (options.intervalMs ?? INTERVAL_MS) : retry,
+      failures === 0 ? (options.intervalMs ?? INTERVAL_MS) : Math.max(retry, retryAfterMs),
     );
     timer.unref();
   };
@@ -150,7 +168,7 @@ export const createUseReporter = (options: UseReporterOptions): UseReporter => {
   const report = ({ tokenId, outcome, status, reason }: TokenUse): void => {
     const key = `${outcome} ${status} ${reason} ${tokenId}`;
     const equal = waiting.get(key);
-    if (equal !== undefined) {
+    if (equal !== undefined && equal.count < COUNT_MAX) {
       equal.count += 1;
       return;
     }
@@ -159,6 +177,8 @@ export const createUseReporter = (options: UseReporterOptions): UseReporter => {
       dropped += 1;
       return;
     }
+    // A full one waits under its own name, and another takes its place.
+    if (equal !== undefined) waiting.set(equal.event_id, equal);
     const event_id = `use_${randomBytes(16).toString('base64url')}`;
     const at = new Date(now()).toISOString();
     waiting.set(key, {
@@ -175,8 +195,7 @@ export const createUseReporter = (options: UseReporterOptions): UseReporter => {
 
   const stop = async (): Promise<void> => {
     stopped = true;
-    if (timer !== null) clearTimeout(timer);
-    timer = null;
+    unschedule();
     // The flush under way may have begun before the last uses came.
     await flushing;
     await flush();

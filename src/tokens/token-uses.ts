@@ -20,7 +20,23 @@ export type TokenUse = {
   readonly count: number;
 };
 
-type KnownToken = { jti: string; request_id: string; agent_id: string; audience: string };
+type KnownToken = {
+  jti: string;
+  request_id: string;
+  agent_id: string;
+  audience: string;
+  issued_at: Date;
+  now: Date;
+};
+
+/** What is forgiven of an API's clock, as of Entra's. */
+const CLOCK_TOLERANCE_MS = 30_000;
+
+/** No token is used before it is issued, nor tomorrow: whoever could say so would write the trail of other days. */
+const isTimely = (use: TokenUse, { issued_at, now }: KnownToken): boolean => {
+  const at = Date.parse(use.at);
+  return at >= issued_at.getTime() - CLOCK_TOLERANCE_MS && at <= now.getTime() + CLOCK_TOLERANCE_MS;
+};
 
 const claimOf = (audience: string, eventId: string): string => `${audience} ${eventId}`;
 
@@ -41,16 +57,16 @@ const claimUses = async (
 
 /**
  * Records the uses of tokens whose audience is among `audiences`; others, and those recorded before, are left out.
- * Returns those that were recorded now.
+ * Returns those that were recorded now; `untimely` if one cannot have been when it says, and then nothing is recorded.
  */
 export const recordTokenUses = (
   database: Database,
   audiences: readonly string[],
   uses: readonly TokenUse[],
-): Promise<readonly TokenUse[]> =>
+): Promise<readonly TokenUse[] | 'untimely'> =>
   database.db.transaction().execute(async (trx) => {
     const { rows } = await sql<KnownToken>`
-      select t.jti, r.id as request_id, r.agent_id, r.audience
+      select t.jti, r.id as request_id, r.agent_id, r.audience, t.issued_at, now() as now
       from tokens t join grants g on g.id = t.grant_id join access_requests r on r.id = g.request_id
       where t.jti = any(${uses.map(({ jti }) => jti)}::text[]) and r.audience = any(${audiences}::text[])`.execute(
       trx,
@@ -60,6 +76,7 @@ export const recordTokenUses = (
       const token = known.get(use.jti);
       return token === undefined ? [] : [{ use, token }];
     });
+    if (!mine.every(({ use, token }) => isTimely(use, token))) return 'untimely';
     const claimed = await claimUses(trx, mine);
     const recorded: TokenUse[] = [];
     const events: AuditEvent[] = [];

@@ -37,6 +37,13 @@ describe('a limit without Redis', () => {
     expect(limiter.look('a')).toBeNull();
   });
 
+  it('lets what costs several pass while anything is left, and nothing after it', async () => {
+    const limiter = alone();
+    expect(await limiter.spend('a', 9)).toBeNull();
+    expect(await limiter.spend('a', 100)).toBeNull();
+    expect(await limiter.spend('a')).not.toBeNull();
+  });
+
   it('counts callers at one instant one by one', async () => {
     const limiter = alone();
     const met = await Promise.all(Array.from({ length: 50 }, () => limiter.spend('a')));
@@ -73,6 +80,15 @@ describe.skipIf(!hasRedis)('a limit through Redis (needs redis-server on PATH)',
     await untilAsked(redis);
     return { limiter: openLimiter({ name: 'exchange', quota, replicas: 2, redis }), redis };
   };
+
+  it('lets what costs several pass while anything is left, and nothing after it, at any replica', async () => {
+    const [one, other] = [await replica(), await replica()];
+    const key = freshKey();
+    expect(await one.limiter.spend(key, 9)).toBeNull();
+    expect(await other.limiter.spend(key, 100)).toBeNull();
+    expect(await one.limiter.spend(key)).not.toBeNull();
+    expect(await other.limiter.spend(key)).not.toBeNull();
+  });
 
   it('is one for two replicas, whoever counts and however many at one instant', async () => {
     const [one, other] = [await replica(), await replica()];

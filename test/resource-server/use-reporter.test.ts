@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   createUseReporter,
   type UseReporter,
@@ -125,6 +125,42 @@ describe('a broker that does not take it', () => {
       'token uses are being dropped: the queue is full or stopped',
       '7 reports of token uses are lost',
     ]);
+  });
+
+  it('is asked again no earlier than it says, with the same entries and what came meanwhile', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const sent: Entry[][] = [];
+    const { report, flush } = start({
+      intervalMs: 1_000,
+      retryMs: 1_000,
+      fetch: async (_, init) => {
+        sent.push(JSON.parse(String(init?.body)));
+        return sent.length === 1
+          ? new Response(null, { status: 429, headers: { 'retry-after': '40' } })
+          : new Response(null);
+      },
+    });
+    try {
+      report(use('tok_a'));
+      await flush();
+      report(use('tok_b'));
+      report(use('tok_b'));
+      await vi.advanceTimersByTimeAsync(39_000);
+      expect(sent).toHaveLength(1);
+      await vi.advanceTimersByTimeAsync(1_000);
+      expect(sent.slice(1)).toEqual([sent[0], [expect.objectContaining({ jti: 'tok_b', count: 2 })]]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('is never sent more uses in one entry than it takes', async () => {
+    const { report, flush } = start({ intervalMs: 60_000 });
+    for (let index = 0; index < 250_000; index += 1) report(use('tok_a'));
+    await flush();
+    const entries = reports.flatMap((sent) => sent.entries);
+    expect(entries.map(({ count }) => count).sort()).toEqual([100_000, 100_000, 50_000]);
+    expect(new Set(entries.map(({ event_id }) => event_id)).size).toBe(3);
   });
 
   it('is tried again when there was no credential', async () => {
