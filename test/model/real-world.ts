@@ -218,7 +218,11 @@ export const startRealWorld = async (agents: number): Promise<RealWorld> => {
           const { rows } = await sql<{ id: string }>`
             select id from grants where request_id = ${requestId}`.execute(database.db);
           const ending = { requestId, agentId: id, grantId: rows[0]?.id ?? null };
-          return revokeGrants(database, [ending], { by: 'test', cause: 'a test ends it', endedBy: 'operator' });
+          return revokeGrants(database, [ending], {
+            by: 'test',
+            cause: 'a test ends it',
+            endedBy: 'operator',
+          });
         },
         setEnabled: async (enabled) => {
           if (enabled) disabled.delete(id);
