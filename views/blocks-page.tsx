@@ -1,15 +1,13 @@
 /** Kill switches: what is closed now, by whom and why, then what was; setting and lifting for those with the role. */
 import type { JSX } from 'preact';
 import { Moment } from './badges.tsx';
-import { DeedForm, type DeedModel } from './deed-form.tsx';
+import { BlockAside, type BlockForm, type BlockForms, KIND_NAMES } from './block-forms.tsx';
 import { Layout, type PageContext } from './layout.tsx';
 import { LivePart } from './live-part.tsx';
 
-type Kind = 'agent' | 'audience' | 'environment' | 'global';
-
 export type BlockItem = {
   readonly id: string;
-  readonly kind: Kind;
+  readonly kind: BlockForm['kind'];
   readonly subject: string;
   readonly lasting: boolean;
   readonly reason: string;
@@ -22,32 +20,16 @@ export type BlockItem = {
   readonly liftedReason: string | null;
 };
 
-/** The form as it was sent. */
-export type BlockForm = { readonly kind: Kind; readonly subject: string; readonly lasting: boolean };
-
 export type BlocksModel = {
   /** Those in force first. */
   readonly blocks: readonly BlockItem[];
   readonly now: Date;
   /** Null: this person may only read. */
-  readonly forms: {
-    readonly typed: BlockForm;
-    /** Ids to choose from. */
-    readonly subjects: readonly string[];
-    /** What has to be typed to close everything. */
-    readonly confirmation: string;
-    readonly one: DeedModel;
-    readonly global: DeedModel;
-    /** The one that is about to be lifted. */
-    readonly lift: { readonly id: string; readonly deed: DeedModel } | null;
-    readonly notice: string | null;
-  } | null;
+  readonly forms: BlockForms | null;
 };
 
-const KINDS = { agent: 'Agent', audience: 'API', environment: 'Environment' } as const;
-
 const nameOf = ({ kind, subject }: BlockItem): string =>
-  kind === 'global' ? 'Everything' : `${KINDS[kind]} ${subject}`;
+  kind === 'global' ? 'Everything' : `${KIND_NAMES[kind]} ${subject}`;
 
 const standingOf = ({ lasting, sweptAt, liftedAt }: BlockItem): string => {
   if (!lasting) return sweptAt === null ? 'Taking back what was given…' : 'Took back what was given';
@@ -120,105 +102,13 @@ export const Blocks = ({ model }: { model: BlocksModel }): JSX.Element => {
   );
 };
 
-type Forms = NonNullable<BlocksModel['forms']>;
-
-const Lasting = ({ typed }: { typed: BlockForm }): JSX.Element => (
-  <fieldset>
-    <legend class="hidden">For how long</legend>
-    <label>
-      <input type="radio" name="lasting" value="yes" checked={typed.lasting} /> Keep closed until somebody
-      lifts it
-    </label>
-    <label>
-      <input type="radio" name="lasting" value="no" checked={!typed.lasting} /> Only take back what was given
-      until now
-    </label>
-  </fieldset>
-);
-
-const CloseOne = ({ forms }: { forms: Forms }): JSX.Element => (
-  <DeedForm id="one" model={forms.one}>
-    <label>
-      What
-      <select name="kind">
-        {Object.entries(KINDS).map(([kind, name]) => (
-          <option value={kind} selected={kind === forms.typed.kind}>
-            {name}
-          </option>
-        ))}
-      </select>
-    </label>
-    <label>
-      Which
-      <input
-        type="text"
-        name="subject"
-        required
-        list="subjects"
-        autocomplete="off"
-        spellcheck={false}
-        placeholder="agent’s id, api://… or prod"
-        value={forms.typed.subject}
-      />
-    </label>
-    <datalist id="subjects">
-      {forms.subjects.map((subject) => (
-        <option value={subject} />
-      ))}
-    </datalist>
-    <Lasting typed={forms.typed} />
-  </DeedForm>
-);
-
-const CloseAll = ({ forms }: { forms: Forms }): JSX.Element => (
-  <details class="all-closed" open={forms.global.problem !== null}>
-    <summary>Close everything</summary>
-    <DeedForm id="global" model={forms.global}>
-      <p>No agent gets a token for anything, and every token and grant there is ends now.</p>
-      <input type="hidden" name="kind" value="global" />
-      <Lasting typed={forms.typed} />
-      <label>
-        Type “{forms.confirmation}”
-        <input type="text" name="confirmation" required autocomplete="off" spellcheck={false} />
-      </label>
-    </DeedForm>
-  </details>
-);
-
-const Lift = ({ block, deed }: { block: BlockItem; deed: DeedModel }): JSX.Element => (
-  <section class="decision" id="lift" aria-labelledby="lift-title">
-    <h2 id="lift-title">Lift: {nameOf(block)}</h2>
-    <p>What it ended stays ended; agents can ask anew.</p>
-    <DeedForm id="lift" model={deed} />
-    <p>
-      <a href="/blocks">Leave it closed</a>
-    </p>
-  </section>
-);
-
-const Side = ({ model, forms }: { model: BlocksModel; forms: Forms }): JSX.Element => {
-  const lifted = model.blocks.find(({ id }) => id === forms.lift?.id);
-  return (
-    <div class="split-side">
-      {forms.lift !== null && lifted !== undefined ? (
-        <Lift block={lifted} deed={forms.lift.deed} />
-      ) : (
-        <section class="decision" aria-labelledby="close">
-          <h2 id="close">Close something</h2>
-          <CloseOne forms={forms} />
-          <CloseAll forms={forms} />
-        </section>
-      )}
-    </div>
-  );
-};
-
 /** How often an open page asks whether anything changed. */
 const REFRESH_SECONDS = 4;
 
 export const BlocksPage = (props: { page: PageContext; model: BlocksModel; tag: string }): JSX.Element => {
   const { page, model, tag } = props;
   const { forms } = model;
+  const lifted = model.blocks.find(({ id }) => id === forms?.lift?.id);
   return (
     <Layout page={page} title="Kill switches" section="blocks">
       <header class="page-head">
@@ -233,7 +123,7 @@ export const BlocksPage = (props: { page: PageContext; model: BlocksModel; tag: 
         <LivePart id="blocks" href="/blocks" nonce={page.nonce} tag={tag} everySeconds={REFRESH_SECONDS}>
           <Blocks model={model} />
         </LivePart>
-        {forms !== null && <Side model={model} forms={forms} />}
+        {forms !== null && <BlockAside forms={forms} lifted={lifted === undefined ? null : nameOf(lifted)} />}
       </div>
     </Layout>
   );

@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { NarrowedNote, Narrowing, type NarrowingModel } from './narrowing.tsx';
 import { KeptReason, ReasonArea } from './reason-area.tsx';
+import { SignInAgain, type SignInAgainModel } from './sign-in-again.tsx';
 import { duration } from './words.ts';
 
 export type DecisionModel =
@@ -21,12 +22,7 @@ export type DecisionModel =
       /** Why the last attempt did not count. */
       readonly problem: string | null;
     }
-  | {
-      readonly kind: 'sign_in_again';
-      readonly why: string;
-      readonly href: string;
-      readonly reason: string;
-    }
+  | ({ readonly kind: 'sign_in_again'; readonly reason: string } & SignInAgainModel)
   | { readonly kind: 'closed'; readonly title: string; readonly why: string; readonly reason: string };
 
 const VoteForm = ({ model }: { model: DecisionModel & { kind: 'open' } }): JSX.Element => (
@@ -67,12 +63,7 @@ export const DecisionPanel = ({ model }: { model: DecisionModel }): JSX.Element 
     )}
     {model.kind === 'sign_in_again' && (
       <>
-        <p>{model.why}</p>
-        <p>
-          <a class="button" href={model.href}>
-            Sign in again
-          </a>
-        </p>
+        <SignInAgain model={model} />
         <KeptReason reason={model.reason} rows={4} />
       </>
     )}

@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { ExactTime, Moment } from './badges.tsx';
 import { KeptReason, ReasonArea } from './reason-area.tsx';
+import { SignInAgain, type SignInAgainModel } from './sign-in-again.tsx';
 import { list } from './words.ts';
 
 export type HeldDenialModel = {
@@ -15,7 +16,7 @@ export type HeldDenialModel = {
   readonly problem: string | null;
   readonly lifting:
     | { readonly kind: 'open'; readonly token: string; readonly signer: string }
-    | { readonly kind: 'sign_in_again'; readonly why: string; readonly href: string }
+    | ({ readonly kind: 'sign_in_again' } & SignInAgainModel)
     | { readonly kind: 'closed'; readonly why: string };
 };
 
@@ -49,14 +50,8 @@ export const HeldDenial = ({ model }: { model: HeldDenialModel }): JSX.Element =
       ).
     </p>
     {model.lifting.kind === 'open' && <LiftForm model={model} lifting={model.lifting} />}
-    {model.lifting.kind !== 'open' && <p>{model.lifting.why}</p>}
-    {model.lifting.kind === 'sign_in_again' && (
-      <p>
-        <a class="button" href={model.lifting.href}>
-          Sign in again
-        </a>
-      </p>
-    )}
+    {model.lifting.kind === 'closed' && <p>{model.lifting.why}</p>}
+    {model.lifting.kind === 'sign_in_again' && <SignInAgain model={model.lifting} />}
     {model.lifting.kind !== 'open' && <KeptReason reason={model.reason} rows={3} />}
   </section>
 );

@@ -17,6 +17,7 @@ import type { Database } from '../storage/database.ts';
 import type { BlockKind, Tables } from '../storage/tables.ts';
 import type { Author } from './author.ts';
 import { endBlocked } from './end-blocked.ts';
+import { isSignInTooOld } from './step-up.ts';
 
 /** What is to be closed: `subject` is the agent's id, the audience, the environment; empty for `global`. */
 export type Closing = {
@@ -134,19 +135,30 @@ export const sweepBlocks = async (database: Database, id: string | null = null):
   }
 };
 
-/** Opens again what a lasting block closed. What it ended stays ended. Throws `DatabaseUnavailable`. */
+/** Who opens again what was closed. */
+export type BlockLifter = Author & {
+  /** When the person's roles were read; null at the command line, for which the database's password speaks. */
+  readonly signedInAt: Date | null;
+};
+
+/**
+ * Opens again what a lasting block closed. What it ended stays ended. To close is safe on roles that may be gone, as old as
+ * a session gets; to open again is not. Throws `DatabaseUnavailable`.
+ */
 export const liftBlock = async (
   database: Database,
   id: string,
-  { by, reason }: Author,
-): Promise<'lifted' | 'unknown' | 'over'> => {
+  { by, reason, signedInAt }: BlockLifter,
+): Promise<'lifted' | 'unknown' | 'over' | 'roles_stale'> => {
   await sweepBlocks(database, id);
   return changeInForce(database, async (trx) => {
-    const { rows } = await sql<{ kind: BlockKind; subject: string; open: boolean }>`
-      select kind, subject, lifted_at is null as open from blocks where id = ${id}`.execute(trx);
+    const { rows } = await sql<{ kind: BlockKind; subject: string; open: boolean; now: Date }>`
+      select kind, subject, lifted_at is null as open, clock_timestamp() as now
+      from blocks where id = ${id}`.execute(trx);
     const [block] = rows;
     if (block === undefined) return 'unknown';
     if (!block.open) return 'over';
+    if (signedInAt !== null && isSignInTooOld({ signedInAt }, block.now)) return 'roles_stale';
     await sql`update blocks set lifted_at = clock_timestamp(), lifted_by = ${by}, lifted_reason = ${reason}
       where id = ${id}`.execute(trx);
     await nextRevision(trx);

@@ -25,7 +25,7 @@ export type StepUp = {
   readonly context: string | null;
 };
 
-export const isSignInTooOld = ({ signedInAt }: SignedIn, now: Date): boolean =>
+export const isSignInTooOld = ({ signedInAt }: Pick<SignedIn, 'signedInAt'>, now: Date): boolean =>
   !(now.getTime() - signedInAt.getTime() <= SIGN_IN_MAX_AGE_SECONDS * 1000);
 
 /** What the sign-in lacks of what all of these demand; null if it will do. */

@@ -60,7 +60,8 @@ const set = async (io: CommandIo, values: Values): Promise<ExitCode> => {
 const lift = async (io: CommandIo, values: Values, id: string | undefined): Promise<ExitCode> => {
   if (id === undefined) throw new UsageError('name the block to lift: block list shows them');
   const { reason, appliedBy: by } = parseChangeNote(values);
-  const lifted = (await withDatabase(io, (database) => liftBlock(database, id, { by, reason }))) === 'lifted';
+  const lifter = { by, reason, signedInAt: null };
+  const lifted = (await withDatabase(io, (database) => liftBlock(database, id, lifter))) === 'lifted';
   if (values.json) io.write(`${JSON.stringify({ id, lifted })}\n`);
   else if (lifted) io.write(`${id} is lifted; what it ended stays ended\n`);
   else io.writeError(`${id} is not there, or was lifted before\n`);

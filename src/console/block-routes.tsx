@@ -1,12 +1,14 @@
 /** Kill switches: those in force for whoever reads, setting and lifting for those with the role; JSON for tools. */
 import type Router from '@koa/router';
-import { type BlockForm, Blocks, type BlocksModel, BlocksPage } from '../../views/blocks-page.tsx';
+import type { BlockForm } from '../../views/block-forms.tsx';
+import { Blocks, type BlocksModel, BlocksPage } from '../../views/blocks-page.tsx';
 import { type Block, liftBlock, listBlocks, setBlock } from '../access/blocks.ts';
 import type { JsonObject } from '../audit/event.ts';
 import type { Form } from '../http/form.ts';
 import { ENVIRONMENTS } from '../policy/rules.ts';
 import type { BlockKind } from '../storage/tables.ts';
 import { answerLive, answerPage, answerRefusal, pageContext, redirect } from './answers.tsx';
+import { sessionOf } from './approval-routes.tsx';
 import { blockItem, blockJson, peopleOf } from './block-model.ts';
 import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts.ts';
 import { checkDeed, type DeedProblem, deedButton, deedModel, deedRoute } from './deeds.ts';
@@ -15,6 +17,8 @@ import { namesOf } from './people.ts';
 import { answerJson, asksForJson, requireReader } from './readers.ts';
 import { malformed, notFound } from './refusals.ts';
 import { mayBlock, mayReadTrail } from './roles.ts';
+import { signInFirst } from './sign-in-first.ts';
+import { tellRefusal } from './tell-refusal.ts';
 
 const BLOCK_ID = /^[A-Za-z0-9._~-]{1,128}$/;
 const KINDS: readonly BlockKind[] = ['agent', 'audience', 'environment', 'global'];
@@ -72,6 +76,10 @@ const formsOf = (
               ],
               problem: problemAt('lift'),
             }),
+            signIn: signInFirst(`/blocks?lift=${lifted.id}`, sessionOf(context), {
+              demands: [],
+              now: parts.clock(),
+            }),
           },
     notice: attempt !== null && attempt.lift !== null && lifted === undefined ? attempt.problem : null,
   };
@@ -109,6 +117,10 @@ const UNCONFIRMED: DeedProblem = {
   status: 422,
   problem: `Type “${CONFIRMATION}” to close everything. Nothing was changed.`,
 };
+const STALE: DeedProblem = {
+  status: 403,
+  problem: 'Your sign-in is older than an hour. Nothing was changed.',
+};
 const OVER: DeedProblem = { status: 409, problem: 'That was lifted before. Nothing was changed.' };
 
 const set = async (parts: ConsoleParts, context: ConsoleContext, form: Form): Promise<void> => {
@@ -136,7 +148,12 @@ const lift = async (parts: ConsoleParts, context: ConsoleContext, form: Form): P
     showBlocks(parts, context, { ...problem, form: NOTHING_TYPED, lift: id });
   const checked = await checkDeed(parts, context, { deed: 'lift_block', subject: id, form });
   if ('problem' in checked) return answer(checked);
-  const outcome = await liftBlock(parts.database, id, checked);
+  const { signedInAt } = sessionOf(context);
+  const outcome = await liftBlock(parts.database, id, { ...checked, signedInAt });
+  if (outcome === 'roles_stale') {
+    await tellRefusal(parts, context, { event: 'console.refused', reason: outcome });
+    return answer(STALE);
+  }
   if (outcome === 'unknown') return answerRefusal(parts, context, notFound);
   if (outcome === 'over') return answer(OVER);
   redirect(context, '/blocks');

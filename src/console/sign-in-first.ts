@@ -13,7 +13,7 @@ export const signInFirst = (
 ): { readonly why: string; readonly href: string } | null => {
   if (isSignInTooOld(session, now))
     return {
-      why: 'Deciding takes a sign-in of the last hour, and yours is older.',
+      why: 'This takes a sign-in of the last hour, and yours is older.',
       href: signInHref(page, true),
     };
   const missing = missingStepUp(session, demands, now);

@@ -70,6 +70,12 @@ export const PAGE_REASONS = {
     advice: 'Assign the role in Entra if they should have it; they must sign in again.',
     client: { status: 403, error: 'role_missing' },
   },
+  roles_stale: {
+    meaning:
+      'The person signed in more than an hour ago, and their roles may be gone by now: nothing that is closed is opened on them.',
+    advice: 'The person signs in again, then lifts it.',
+    client: { status: 403, error: 'notice on the page' },
+  },
   request_hidden: {
     meaning: 'The person looked for a request that does not exist or is not theirs to see.',
     advice: 'A wrong link, most often. Many different ids: somebody guesses.',

@@ -12,6 +12,7 @@ import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { checkPromises } from '../support/promises.ts';
 
 const AUTHOR = { by: 'tenant/object', reason: 'it went mad' };
+const LIFTER = { ...AUTHOR, signedInAt: null };
 
 let fresh: TestDatabase;
 let database: Database;
@@ -139,9 +140,9 @@ describe('a block', () => {
     expect(await setBlock(database, { kind: 'agent', subject: AGENT, lasting: true }, AUTHOR)).toBe(
       'already',
     );
-    const lifted = await Promise.all([liftBlock(database, id, AUTHOR), liftBlock(database, id, AUTHOR)]);
+    const lifted = await Promise.all([liftBlock(database, id, LIFTER), liftBlock(database, id, LIFTER)]);
     expect(lifted.sort()).toEqual(['lifted', 'over']);
-    expect(await liftBlock(database, 'block_other', AUTHOR)).toBe('unknown');
+    expect(await liftBlock(database, 'block_other', LIFTER)).toBe('unknown');
     expect(await eventsNamed('block.lifted')).toHaveLength(1);
     expect(await standing(given.requestId)).toEqual(TAKEN);
     const { revision, closedFor } = await loadClosings(database);

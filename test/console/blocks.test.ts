@@ -18,18 +18,18 @@ afterAll(async () => {
 const page = async (path = '/blocks', cookie = admin): Promise<string> =>
   (await test.get(path, { cookie })).text();
 
-const close = async (changes: Readonly<Record<string, string>> = {}): Promise<Response> =>
+const close = async (changes: Readonly<Record<string, string>> = {}, cookie = admin): Promise<Response> =>
   test.post(
     '/blocks',
     {
-      set_block_token: fieldsOf(await page()).set_block_token ?? '',
+      set_block_token: fieldsOf(await page('/blocks', cookie)).set_block_token ?? '',
       deed: 'set_block',
       kind: 'agent',
       subject: 'ops-agent',
       reason: 'it went mad',
       ...changes,
     },
-    { cookie: admin },
+    { cookie },
   );
 
 /** Opens the form that lifts, and presses it. */
@@ -104,6 +104,45 @@ describe('a kill switch', () => {
     const [block] = await inForce();
     expect(block).toMatchObject({ kind: 'global', subject: '' });
     expect((await lift(block?.id ?? '')).status).toBe(303);
+  });
+});
+
+describe('a sign-in of more than an hour ago, whose roles may be gone', () => {
+  it('closes at once all the same', async () => {
+    const old = await test.signIn(test.people.security, 7 * 3600);
+    expect((await close({}, old)).status).toBe(303);
+    const [block] = await inForce();
+    expect(block).toMatchObject({ kind: 'agent', subject: 'ops-agent' });
+    expect((await lift(block?.id ?? '')).status).toBe(303);
+  });
+
+  it('lifts nothing, not from a page of before either, and is led to a new one', async () => {
+    await close();
+    const id = (await inForce())[0]?.id ?? '';
+    const cookie = await test.signIn(test.people.security, 3000);
+    const form = fieldsOf(await page(`/blocks?lift=${id}`, cookie));
+    expect(form.lift_block_token).toBeDefined();
+    await sql`update console_sessions set signed_in_at = now() - interval '3601 seconds'
+      where signed_in_at < now() - interval '40 minutes'`.execute(test.database.db);
+    const press = { ...form, deed: 'lift_block', reason: 'kept words' };
+    const answer = await test.post(`/blocks/${id}`, press, { cookie });
+    const text = await answer.text();
+    expect(answer.status).toBe(403);
+    expect(text).toContain('kept words');
+    for (const shown of [text, await page(`/blocks?lift=${id}`, cookie)]) {
+      const back = encodeURIComponent(`/blocks?lift=${id}`);
+      expect(shown).toContain(`/sign-in?return_to=${back}&amp;again=1`);
+      expect(shown).not.toContain('lift_block');
+    }
+    expect(await inForce()).toHaveLength(1);
+    const { rows } = await sql<{
+      reason: string;
+    }>`select convert_from(body, 'UTF8')::jsonb ->> 'reason' as reason
+      from audit_events where name = 'console.refused' order by position desc limit 1`.execute(
+      test.database.db,
+    );
+    expect(rows).toEqual([{ reason: 'roles_stale' }]);
+    expect((await lift(id)).status).toBe(303);
   });
 });
 

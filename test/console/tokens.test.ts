@@ -8,7 +8,8 @@ let test: TestConsole;
 let operator: string;
 beforeAll(async () => {
   test = await startConsole();
-  operator = await test.signIn(test.people.operator);
+  // Taking back waits for no new sign-in.
+  operator = await test.signIn(test.people.operator, 7 * 3600);
 });
 afterAll(async () => {
   await checkPromises(test.database);
