@@ -1,11 +1,13 @@
 /**
- * `POST /token` on oidc-provider. The library sees a request made here from what the front door read strictly: the
- * grant type and one constant public client, the pinned host, no header of the caller. What the exchange itself needs
- * goes round the library, unchanged. Its answer is written whole, since the library's errors drop extra members.
+ * What oidc-provider makes of a form sent to `/token`, and nothing else: whether it is an exchange, or which refusal it
+ * is. The library sees a request made here from what the front door read strictly: the grant type and one constant
+ * public client, the pinned host, no header of the caller and not its connection. The exchange itself comes after: what
+ * waits for the database then holds nothing of the library, whose errors would drop extra members besides.
  */
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { IncomingMessage, type ServerResponse } from 'node:http';
-import { errors, type KoaContextWithOIDC, Provider } from 'oidc-provider';
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import { Provider } from 'oidc-provider';
 import type { Form } from '../http/form.ts';
 
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
@@ -27,16 +29,52 @@ class NoStore {
 
 export type TokenEndpointOptions = {
   readonly issuer: string;
-  /** Answers the exchange on `response`; never throws. */
-  readonly answer: (request: IncomingMessage, context: KoaContextWithOIDC) => Promise<void>;
-  /** A bug in the library or around it: already answered as `server_error`, told here with its cause. */
+  /** A bug in the library or around it: refused as `server_error`, told here with its cause. */
   readonly onServerError: (error: Error) => void;
 };
 
+/** What the library answers to a form that it does not let in. */
+export type LibraryRefusal = { readonly status: number; readonly body: object };
+
 export type TokenEndpoint = {
-  /** Lets the library answer; `original` is the key under which `answer` finds what the front door read. */
-  readonly handle: (original: IncomingMessage, response: ServerResponse, form: Form) => Promise<void>;
+  /** Null: the library lets the form in as a token exchange. */
+  readonly refusalOf: (form: Form) => Promise<LibraryRefusal | null>;
 };
+
+/** Of no connection: what is the caller's stays out of the library. */
+const NO_SOCKET = new Socket();
+
+/**
+ * A request of our own making, complete, with just the headers the library needs. The form is read by iterating, as
+ * the library does, without the stream's machinery: it is here already.
+ */
+class InnerRequest extends IncomingMessage {
+  /** The library's verdict; undefined until there is one, null when it let the request in. */
+  refusal: LibraryRefusal | null | undefined;
+  readonly #form: Buffer;
+
+  constructor(host: string, form: Buffer) {
+    super(NO_SOCKET);
+    this.#form = form;
+    this.method = 'POST';
+    this.url = '/token';
+    this.headers = {
+      host,
+      accept: 'application/json',
+      'content-type': 'application/x-www-form-urlencoded',
+      'content-length': String(form.length),
+    };
+  }
+
+  override async *iterator(): AsyncGenerator<Buffer, undefined> {
+    yield this.#form;
+  }
+}
+
+/** Never written to: verdicts are taken from the library before it would. */
+class InnerResponse extends ServerResponse {
+  override readonly finished = true;
+}
 
 const createProvider = ({ issuer, onServerError }: TokenEndpointOptions): Provider => {
   // The library wants a key and signs nothing with it.
@@ -66,40 +104,17 @@ const createProvider = ({ issuer, onServerError }: TokenEndpointOptions): Provid
     // Without offline_access the library knows no refresh tokens.
     scopes: ['openid'],
   });
-  // The library lets the pages of every origin read its answers; agents are no pages.
+  provider.registerGrantType(TOKEN_EXCHANGE, async ({ req }) => {
+    if (req instanceof InnerRequest) req.refusal = null;
+  });
   provider.use(async (context, next) => {
     await next();
-    for (const name of context.res.getHeaderNames())
-      if (name.startsWith('access-control-')) context.remove(name);
+    const { req, status, body } = context;
+    if (req instanceof InnerRequest && req.refusal !== null) req.refusal = { status, body: Object(body) };
   });
   provider.on('server_error', (_context, error) => onServerError(error));
   return provider;
 };
-
-/**
- * A request of our own making, complete, with just the headers the library needs. The form is read by iterating, as
- * the library does, without the stream's machinery: it is here already.
- */
-class InnerRequest extends IncomingMessage {
-  readonly #form: Buffer;
-
-  constructor(original: IncomingMessage, host: string, form: Buffer) {
-    super(original.socket);
-    this.#form = form;
-    this.method = 'POST';
-    this.url = '/token';
-    this.headers = {
-      host,
-      accept: 'application/json',
-      'content-type': 'application/x-www-form-urlencoded',
-      'content-length': String(form.length),
-    };
-  }
-
-  override async *iterator(): AsyncGenerator<Buffer, undefined> {
-    yield this.#form;
-  }
-}
 
 /** The library's parameters: its one client, and the grant type that the caller named. */
 const innerForm = (form: Form): Buffer => {
@@ -108,21 +123,16 @@ const innerForm = (form: Form): Buffer => {
   return Buffer.from(`client_id=${LIBRARY_CLIENT}${named}`);
 };
 
+/** The protocol library, ready to judge forms. */
 export const createTokenEndpoint = (options: TokenEndpointOptions): TokenEndpoint => {
-  const originals = new WeakMap<IncomingMessage, IncomingMessage>();
-  const provider = createProvider(options);
-  provider.registerGrantType(TOKEN_EXCHANGE, async (context) => {
-    const original = originals.get(context.req);
-    if (original === undefined) throw new errors.InvalidRequest('the request did not come by the front door');
-    await options.answer(original, context);
-  });
-  const callback = provider.callback();
+  const callback = createProvider(options).callback();
   const { host } = new URL(options.issuer);
   return {
-    handle: async (original, response, form) => {
-      const inner = new InnerRequest(original, host, innerForm(form));
-      originals.set(inner, original);
-      await callback(inner, response);
+    refusalOf: async (form) => {
+      const request = new InnerRequest(host, innerForm(form));
+      await callback(request, new InnerResponse(request));
+      if (request.refusal === undefined) throw new Error('the protocol library gave no verdict');
+      return request.refusal;
     },
   };
 };

@@ -6,7 +6,7 @@ import { type FrontDoor, sendJson } from '../http/front-door.ts';
 import { openSlots, SLOTS, TooMuchUnderWay } from '../http/slots.ts';
 import { traceIdOf } from '../http/trace-id.ts';
 import { retryAfterSecondsOf } from '../http/unavailable.ts';
-import { type AnswerParts, answerOf } from './answer.ts';
+import { type Answer, type AnswerParts, answerOf } from './answer.ts';
 import type { Nonces } from './dpop-nonce.ts';
 import type { ExchangeCall, ExchangeParts } from './exchange-parts.ts';
 import type { Outcome } from './outcome.ts';
@@ -39,42 +39,38 @@ const labelOf = (outcome: Outcome): string => {
 export const openTokenRoute = (options: TokenRouteOptions): TokenRoute => {
   const { logger } = options;
   const exchanges = openSlots(SLOTS.exchanges, () => options.observe('shed', 0));
-  const calls = new WeakMap<IncomingMessage, ExchangeCall>();
   const endpoint = createTokenEndpoint({
     issuer: options.issuer,
     onServerError: (error) => logger.error({ err: error }, 'token endpoint failed'),
-    answer: async (original, context) => {
-      const call = calls.get(original);
-      if (call === undefined) throw new Error('an exchange without its call');
-      const started = performance.now();
-      let label = 'failed';
-      try {
-        const outcome = await exchange(options.exchange, call);
-        const { status, headers, body } = answerOf(options, outcome, call.authorization !== undefined);
-        label = labelOf(outcome);
-        context.status = status;
-        context.set(headers);
-        if (options.nonces !== null && (call.proofs.length > 0 || label === 'proof_required'))
-          context.set('DPoP-Nonce', options.nonces.issue(options.exchange.clock()));
-        context.body = body;
-      } catch (error) {
-        const seconds = retryAfterSecondsOf(error);
-        if (seconds === null) throw error;
-        label = 'unavailable';
-        logger.warn({ err: error, traceId: call.traceId }, 'exchange answered 503');
-        context.status = 503;
-        context.set('Retry-After', String(seconds));
-        context.body = {
+  });
+
+  const answerExchange = async (call: ExchangeCall): Promise<Answer> => {
+    const started = performance.now();
+    let label = 'failed';
+    try {
+      const outcome = await exchange(options.exchange, call);
+      const { status, headers, body } = answerOf(options, outcome, call.authorization !== undefined);
+      label = labelOf(outcome);
+      const tellNonce = options.nonces !== null && (call.proofs.length > 0 || label === 'proof_required');
+      const nonce = tellNonce ? { 'DPoP-Nonce': options.nonces.issue(options.exchange.clock()) } : {};
+      return { status, headers: { ...headers, ...nonce }, body };
+    } catch (error) {
+      const seconds = retryAfterSecondsOf(error);
+      if (seconds === null) throw error;
+      label = 'unavailable';
+      logger.warn({ err: error, traceId: call.traceId }, 'exchange answered 503');
+      return {
+        status: 503,
+        headers: { 'Retry-After': String(seconds) },
+        body: {
           error: 'temporarily_unavailable',
           error_description: 'nothing was issued; try the same request again',
-        };
-      } finally {
-        const waitedMs = call.wait?.waitedMs() ?? null;
-        if (waitedMs !== null) context.set('Preference-Applied', 'wait');
-        options.observe(label, (performance.now() - started - (waitedMs ?? 0)) / 1000);
-      }
-    },
-  });
+        },
+      };
+    } finally {
+      options.observe(label, (performance.now() - started - (call.wait?.waitedMs() ?? 0)) / 1000);
+    }
+  };
 
   const refuse = (response: ServerResponse, status: number, error: string, description: string): void =>
     sendJson(response, status, { error, error_description: description });
@@ -93,16 +89,22 @@ export const openTokenRoute = (options: TokenRouteOptions): TokenRoute => {
       return refuse(response, form.status, form.error, form.description);
     }
     const { authorization, dpop, traceparent } = request.headers;
-    const call = {
-      form,
-      authorization,
-      proofs: dpop === undefined ? [] : (request.headersDistinct.dpop ?? []),
-      address,
-      traceId: traceIdOf(String(traceparent ?? '')),
-    };
-    const handled = await exchanges((pause) => {
-      calls.set(request, { ...call, wait: openPreferredWait(request, response, pause) });
-      return endpoint.handle(request, response, form);
+    const handled = await exchanges(async (pause) => {
+      const refusal = await endpoint.refusalOf(form);
+      if (refusal !== null) return sendJson(response, refusal.status, refusal.body);
+      const wait = openPreferredWait(request, response, pause);
+      const { status, headers, body } = await answerExchange({
+        form,
+        authorization,
+        proofs: dpop === undefined ? [] : (request.headersDistinct.dpop ?? []),
+        address,
+        traceId: traceIdOf(String(traceparent ?? '')),
+        wait,
+      });
+      for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+      // RFC 7240 section 3.
+      if (wait !== null && wait.waitedMs() !== null) response.setHeader('Preference-Applied', 'wait');
+      sendJson(response, status, body);
     });
     if (handled) return;
     const { message, retryAfterSeconds } = new TooMuchUnderWay();
