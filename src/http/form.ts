@@ -53,6 +53,7 @@ const queryNames = (url: string | undefined): string[] => {
 
 /** Null for what is no percent-encoded UTF-8 text; lone surrogates are none. */
 const decode = (text: string): string | null => {
+  if (!/[%+\0]/.test(text)) return text;
   try {
     const decoded = decodeURIComponent(text.replaceAll('+', ' '));
     return decoded.includes('\0') ? null : decoded;
