@@ -50,6 +50,6 @@ export const createUseCheck = ({ url, now }: { url: string | null; now: () => nu
     const { proof } = checked;
     if (proof.accessTokenHash !== createHash('sha256').update(sent).digest('base64url')) return 'proof_token';
     if (proof.thumbprint !== token.proofKey) return 'other_key';
-    return take(proof, seconds) ? null : 'proof_replayed';
+    return take(proof, { agent: token.agent, now: seconds });
   };
 };

@@ -30,7 +30,7 @@ export type KoaContext = {
   readonly originalUrl?: string;
 };
 
-/** Pause suggested to callers while the broker cannot be asked. */
+/** Pause suggested to callers while the broker cannot be asked, or no more proofs can be remembered. */
 const RETRY_AFTER_SECONDS = 5;
 
 const tokens = new WeakMap<IncomingMessage, VerifiedAccessToken>();
@@ -106,7 +106,8 @@ const admit = async (protection: Protection, exchange: Exchange): Promise<boolea
   const { reason, status, error, description, challenge, tokenId } = verification.refusal;
   if (tokenId !== null) reportAtEnd(protection.uses, response, { tokenId, outcome: 'refused', reason });
   const body = error === null ? {} : { error, error_description: description };
-  answer(response, { status, headers: { 'www-authenticate': challenge }, body });
+  const pause = status === 429 && { 'retry-after': String(RETRY_AFTER_SECONDS) };
+  answer(response, { status, headers: { 'www-authenticate': challenge, ...pause }, body });
   return false;
 };
 

@@ -4,10 +4,12 @@
  */
 import type { ProofReason } from '../proof/check-proof.ts';
 import { PROOF_ALGORITHMS } from '../proof/proof-key.ts';
+import type { ProofMisuse } from './used-proofs.ts';
 
 /** What was wrong with what the caller presented. */
 export type RefusalReason =
   | ProofReason
+  | ProofMisuse
   | 'no_token'
   | 'malformed_header'
   | 'malformed_token'
@@ -26,13 +28,12 @@ export type RefusalReason =
   | 'other_key'
   | 'proof_missing'
   | 'proof_token'
-  | 'proof_replayed'
   | 'insufficient_scope';
 
 /** A call that must not go through, ready to be answered. */
 export type Refusal = {
   readonly reason: RefusalReason;
-  readonly status: 400 | 401 | 403;
+  readonly status: 400 | 401 | 403 | 429;
   /** RFC 6750 section 3.1, RFC 9449 section 7.1; null when no token was sent at all, where no code belongs. */
   readonly error:
     | 'invalid_request'
@@ -40,6 +41,7 @@ export type Refusal = {
     | 'invalid_dpop_proof'
     | 'insufficient_scope'
     | 'access_denied'
+    | 'slow_down'
     | null;
   /** ASCII, safe to show to the caller. */
   readonly description: string;
@@ -98,6 +100,11 @@ const ANSWERS: Readonly<Record<RefusalReason, Answer>> = {
   proof_time: invalidProof('the proof must be made just before it is sent'),
   proof_token: invalidProof('ath is not the hash of the access token'),
   proof_replayed: invalidProof('the proof was used before, or is too old to tell'),
+  too_many_proofs: {
+    status: 429,
+    error: 'slow_down',
+    description: 'too many proofs were used within a minute: wait, then send a new one',
+  },
   insufficient_scope: {
     status: 403,
     error: 'insufficient_scope',

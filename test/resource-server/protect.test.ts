@@ -10,6 +10,7 @@ import {
   protectKoa,
   type TokenUse,
 } from '../../src/resource-server/index.ts';
+import { refuse } from '../../src/resource-server/refusal.ts';
 import { createProver } from '../support/prover.ts';
 import { AUDIENCE, json, type LocalIssuer, startIssuer } from './local-issuer.ts';
 
@@ -175,6 +176,24 @@ describe.each([
       error: 'temporarily_unavailable',
       error_description: 'whether the token was revoked cannot be told',
     });
+  });
+
+  it('answers 429 to an agent that has used more proofs than can be remembered of it, and reports that (T120)', async () => {
+    const tokenId = 'tok_0000000000000000000000';
+    const refusal = refuse('too_many_proofs', {
+      realm: AUDIENCE,
+      scope: 'articles.read',
+      tokenId,
+      scheme: 'DPoP',
+      acceptsProofs: true,
+    });
+    const { verifier } = protection;
+    protection = { ...protection, verifier: { ...verifier, verify: async () => ({ refusal }) } };
+    const answer = await fetch(await listen(listener()), await bearer());
+    expect([answer.status, answer.headers.get('retry-after')]).toEqual([429, '5']);
+    expect(await answer.json()).toMatchObject({ error: 'slow_down' });
+    await usesReported(1);
+    expect(uses).toEqual([{ tokenId, outcome: 'refused', status: 429, reason: 'too_many_proofs' }]);
   });
 
   it('answers 503 while the keys cannot be read', async () => {
