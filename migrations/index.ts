@@ -9,6 +9,7 @@ import * as approvalPages from './0009-approval-pages.ts';
 import * as openedAssertions from './0010-opened-assertions.ts';
 import * as grantStart from './0011-grant-start.ts';
 import * as keyWithdrawal from './0014-key-withdrawal.ts';
+import * as decidedBy from './0015-decided-by.ts';
 
 /** Every migration by its number; expand-only, so that two versions of the broker can run side by side. */
 export const migrations: Record<string, Migration> = {
@@ -22,4 +23,5 @@ export const migrations: Record<string, Migration> = {
   '0010-opened-assertions': openedAssertions,
   '0011-grant-start': grantStart,
   '0014-key-withdrawal': keyWithdrawal,
+  '0015-decided-by': decidedBy,
 };

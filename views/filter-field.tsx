@@ -11,7 +11,9 @@ export const FilterField = <Name extends string>(props: {
   readonly name: Name;
   readonly label: string;
   readonly model: Filtered<Name>;
+  readonly type?: 'text' | 'date';
   readonly placeholder?: string;
+  readonly maxLength?: number;
   /** Id of a list of values to choose from. */
   readonly options?: string;
 }): JSX.Element => {
@@ -20,10 +22,11 @@ export const FilterField = <Name extends string>(props: {
     <label>
       {props.label}
       <input
-        type="text"
+        type={props.type ?? 'text'}
         name={props.name}
         value={props.model.filters[props.name]}
         placeholder={props.placeholder}
+        maxLength={props.maxLength}
         list={props.options}
         autocomplete="off"
         spellcheck={false}

@@ -44,12 +44,18 @@ export type QueueFilters = {
   readonly api: string;
   readonly environment: string;
   readonly sensitivity: string;
+  /** Of decided requests only, as all that follows. */
   readonly outcome: string;
+  readonly approver: string;
+  readonly from: string;
+  readonly to: string;
 };
 
 export type QueueModel = {
   readonly show: 'waiting' | 'decided';
   readonly filters: QueueFilters;
+  /** What is wrong with a filter, by its name. */
+  readonly problems: Partial<Readonly<Record<keyof QueueFilters, string>>>;
   readonly items: readonly QueueItem[];
   readonly now: Date;
   /** Address of the next page, if there is more. */
@@ -133,10 +139,14 @@ const countWaiting = (model: QueueModel): string => {
   return `${open} ${open === 1 ? 'request waits' : 'requests wait'} for you${more}.`;
 };
 
-const NothingFound = (): JSX.Element => (
+const NothingFound = ({ model }: { model: QueueModel }): JSX.Element => (
   <div class="empty">
     <p class="empty-title">Nothing found</p>
-    <p>No request in this list matches the filter.</p>
+    <p>
+      {Object.keys(model.problems).length > 0
+        ? 'Correct the filter above to look for some.'
+        : 'No request in this list matches the filter.'}
+    </p>
   </div>
 );
 
@@ -161,7 +171,7 @@ export const Queue = ({ model }: { model: QueueModel }): JSX.Element => (
     </p>
     {model.items.length === 0 ? (
       isFiltered(model.filters) ? (
-        <NothingFound />
+        <NothingFound model={model} />
       ) : (
         <Empty show={model.show} />
       )
@@ -205,11 +215,10 @@ const REFRESH_SECONDS = 4;
 export const QueuePage = (props: {
   page: PageContext;
   model: QueueModel;
-  /** Address of this very list. */
-  href: string;
-  tag: string;
+  /** Address of this very list and tag of its content; null: nothing to refresh. */
+  live: { href: string; tag: string } | null;
 }): JSX.Element => {
-  const { page, model } = props;
+  const { page, model, live } = props;
   return (
     <Layout page={page} title="Approvals" section="approvals">
       <header class="page-head">
@@ -222,15 +231,13 @@ export const QueuePage = (props: {
         </nav>
       </header>
       <QueueFilterForm model={model} />
-      <LivePart
-        id="queue"
-        href={props.href}
-        nonce={page.nonce}
-        tag={props.tag}
-        everySeconds={REFRESH_SECONDS}
-      >
+      {live === null ? (
         <Queue model={model} />
-      </LivePart>
+      ) : (
+        <LivePart id="queue" nonce={page.nonce} everySeconds={REFRESH_SECONDS} {...live}>
+          <Queue model={model} />
+        </LivePart>
+      )}
       <KeyNote />
     </Layout>
   );

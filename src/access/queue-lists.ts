@@ -4,7 +4,7 @@
  * and all: a JavaScript date would lose rows between two pages.
  */
 import { type RawBuilder, sql } from 'kysely';
-import { isSamePrincipal, type Registry } from '../registry/registry.ts';
+import { isSamePrincipal, type Principal, type Registry } from '../registry/registry.ts';
 import type { Database } from '../storage/database.ts';
 import { approverGroups, type QueueEntry, type QueueReader } from './approval-queue.ts';
 
@@ -22,8 +22,13 @@ export type QueuePart = {
 export type QueueFilter = {
   readonly agents: readonly string[] | null;
   readonly audiences: readonly string[] | null;
-  /** Of decided requests only. */
+  /** Of decided requests only, as all that follows. */
   readonly outcome: 'approved' | 'denied' | null;
+  /** Accounts of which one at least voted on it; then times are those of their last vote. */
+  readonly approvers: readonly Principal[] | null;
+  /** When it was decided: from this instant on, and before that one. RFC 3339. */
+  readonly from: string | null;
+  readonly before: string | null;
 };
 
 export type QueuePage = {
@@ -126,19 +131,53 @@ export const findWaiting = async (
   return partOf(rows, limit);
 };
 
+/** Decided requests of the reader's groups that match, with no word on when. */
+const decidedAndMatching = (reader: QueueReader, filter: QueueFilter) => sql`
+  r.state in ('approved', 'denied')
+  and r.terms->'groups' ?| ${approverGroups(reader.roles)}::text[] ${matching(filter)}`;
+
+/** What is within the days of the filter and after the cursor; `time` and `id` are the columns that order the list. */
+const within = (time: string, id: string, { after, filter: { from, before } }: QueuePage) => sql`
+  ${from === null ? sql`` : sql`and ${sql.ref(time)} >= ${from}::timestamptz`}
+  ${before === null ? sql`` : sql`and ${sql.ref(time)} < ${before}::timestamptz`}
+  ${
+    after === null
+      ? sql``
+      : sql`and ${sql.ref(time)} <= ${after.time}::timestamptz
+          and (${sql.ref(time)} < ${after.time}::timestamptz or ${sql.ref(id)} > ${after.id}::text)`
+  }`;
+
+/**
+ * What certain people decided is told by the last vote of theirs on it: one walk along the votes of each, however many
+ * requests others decided meanwhile. Of a quorum, that vote may be older than the decision.
+ */
+const decidedByQuery = (reader: QueueReader, approvers: readonly Principal[], page: QueuePage) => {
+  const objects = sql`${approvers.map(({ object }) => object)}::uuid[]`;
+  const tenants = sql`${approvers.map(({ tenant }) => tenant)}::uuid[]`;
+  return sql<EntryRow>`
+    select ${entryColumns(reader)}, ${microseconds('mine.voted_at')} as cursor, 0 as rank
+    from (select distinct unnest(${objects}) as object) approver
+    cross join lateral (
+      select v.request_id, v.voted_at from votes v join access_requests r on r.id = v.request_id
+      where v.approver_object = approver.object and v.approver_tenant = any(${tenants})
+        and ${decidedAndMatching(reader, page.filter)} ${within('v.voted_at', 'v.request_id', page)}
+        and not exists (select from votes later where later.request_id = v.request_id
+          and later.approver_object = any(${objects}) and later.approver_tenant = any(${tenants})
+          and later.voted_at > v.voted_at)
+      order by v.voted_at desc, v.request_id limit ${page.limit + 1}) mine
+    join access_requests r on r.id = mine.request_id
+    order by mine.voted_at desc, r.id limit ${page.limit + 1}`;
+};
+
 /** Requests that people approved or denied and that the reader's groups might have, the newest decision first. */
-export const decidedQuery = (reader: QueueReader, { after, limit, filter }: QueuePage) => sql<EntryRow>`
-  select ${entryColumns(reader)}, ${microseconds('r.decided_at')} as cursor, 0 as rank
-  from access_requests r
-  where r.state in ('approved', 'denied')
-    and r.terms->'groups' ?| ${approverGroups(reader.roles)}::text[] ${matching(filter)}
-    ${
-      after === null
-        ? sql``
-        : sql`and r.decided_at <= ${after.time}::timestamptz
-            and (r.decided_at < ${after.time}::timestamptz or r.id > ${after.id}::text)`
-    }
-  order by r.decided_at desc, r.id limit ${limit + 1}`;
+export const decidedQuery = (reader: QueueReader, page: QueuePage) =>
+  page.filter.approvers !== null
+    ? decidedByQuery(reader, page.filter.approvers, page)
+    : sql<EntryRow>`
+        select ${entryColumns(reader)}, ${microseconds('r.decided_at')} as cursor, 0 as rank
+        from access_requests r
+        where ${decidedAndMatching(reader, page.filter)} ${within('r.decided_at', 'r.id', page)}
+        order by r.decided_at desc, r.id limit ${page.limit + 1}`;
 
 export const findDecided = async (
   database: Database,

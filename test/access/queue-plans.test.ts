@@ -27,12 +27,15 @@ beforeAll(async () => {
     from access_requests r, generate_series(1, $2::int) as n where r.id = $1`,
     [template.requestId, DECIDED],
   );
+  const { second, approver, sponsor } = test.people;
   await owner.query(
     `insert into votes (request_id, approver_tenant, approver_object, verdict, approver_group, reason, terms_digest,
-      signed_in_at)
-    select id, $1, $2, 'approve', 'payroll', 'as every month', terms_digest, opened_at
+      signed_in_at, voted_at)
+    select id, $1, case when opened_at > now() - interval '30 days' then $2::uuid
+        when substr(id, 9)::int % 5000 = 0 then $4::uuid else $3::uuid end,
+      'approve', 'payroll', 'as every month', terms_digest, opened_at, decided_at
     from access_requests where state <> 'pending'`,
-    [test.people.second.tenant, test.people.second.object],
+    [second.tenant, second.object, approver.object, sponsor.object],
   );
   await owner.query('analyze');
   await owner.end();
@@ -54,30 +57,59 @@ const buffersOf = async (query: RawBuilder<unknown>): Promise<number> => {
   return plan['Shared Hit Blocks'] + plan['Shared Read Blocks'];
 };
 
-const ANY: QueueFilter = { agents: null, audiences: null, outcome: null };
+const ANY: QueueFilter = {
+  agents: null,
+  audiences: null,
+  outcome: null,
+  approvers: null,
+  from: null,
+  before: null,
+};
 const page = (filter: Partial<QueueFilter> = {}, after: QueuePage['after'] = null): QueuePage => ({
   after,
   limit: 50,
   filter: { ...ANY, ...filter },
 });
 
-it.each<[string, 'approver' | 'knowledge', QueuePage]>([
-  ['the newest', 'approver', page()],
-  ['those of a group that decides seldom', 'knowledge', page()],
-  ['those of an agent', 'approver', page({ agents: ['reporting-agent'] })],
-  ['those of an agent that never asked', 'approver', page({ agents: ['support-agent'] })],
-  ['those of an API that nobody asked for', 'approver', page({ audiences: ['api://knowledge.prod'] })],
-  ['those denied', 'approver', page({ outcome: 'denied' })],
+const FAR_DOWN = {
+  rank: 0,
+  time: new Date(Date.now() - 60_000 * 90_000).toISOString().replace('Z', '000Z'),
+  id: 'x',
+};
+const daysAgo = (days: number): string => new Date(Date.now() - days * 86_400_000).toISOString();
+
+it.each<[string, 'approver' | 'knowledge', () => QueuePage]>([
+  ['the newest', 'approver', () => page()],
+  ['those of a group that decides seldom', 'knowledge', () => page()],
+  ['those of an agent', 'approver', () => page({ agents: ['reporting-agent'] })],
+  ['those of an agent that never asked', 'approver', () => page({ agents: ['support-agent'] })],
+  ['those of an API that nobody asked for', 'approver', () => page({ audiences: ['api://knowledge.prod'] })],
+  ['those denied', 'approver', () => page({ outcome: 'denied' })],
+  ['those of an approver who decides most', 'approver', () => page({ approvers: [test.people.approver] })],
+  ['those of an approver who decides now', 'approver', () => page({ approvers: [test.people.second] })],
+  ['those of an approver who decides seldom', 'approver', () => page({ approvers: [test.people.sponsor] })],
+  ['those of an approver who decided nothing', 'approver', () => page({ approvers: [test.people.owner] })],
   [
-    'a page far down',
-    'approver',
-    page(
-      {},
-      { rank: 0, time: new Date(Date.now() - 60_000 * 90_000).toISOString().replace('Z', '000Z'), id: 'x' },
-    ),
+    'those of an approver, of a group that decides seldom',
+    'knowledge',
+    () => page({ approvers: [test.people.approver] }),
   ],
+  [
+    'those of several approvers, far down',
+    'approver',
+    () => page({ approvers: [test.people.approver, test.people.second] }, FAR_DOWN),
+  ],
+  ['those of nobody', 'approver', () => page({ approvers: [] })],
+  ['those of two days', 'approver', () => page({ from: daysAgo(42), before: daysAgo(40) })],
+  ['those of days without any', 'approver', () => page({ from: daysAgo(-1) })],
+  [
+    'those of an approver in days when others decided',
+    'approver',
+    () => page({ approvers: [test.people.approver], from: daysAgo(20) }),
+  ],
+  ['a page far down', 'approver', () => page({}, FAR_DOWN)],
 ])('%s are found by an index', async (_, who, asked) => {
-  expect(await buffersOf(decidedQuery(test.people[who], asked))).toBeLessThan(MAX_BUFFERS);
+  expect(await buffersOf(decidedQuery(test.people[who], asked()))).toBeLessThan(MAX_BUFFERS);
 });
 
 it('compares with a bounded history of the agent', async () => {

@@ -78,6 +78,8 @@ const PAGES: readonly (readonly [string, () => string, Who | undefined])[] = [
   ['queue', () => '/approvals', 'approver'],
   ['queue-empty', () => '/approvals', 'knowledge'],
   ['decided', () => '/approvals?show=decided', 'approver'],
+  ['decided-filtered', () => '/approvals?show=decided&approver=sam&from=2026-01-01', 'approver'],
+  ['decided-problem', () => '/approvals?show=decided&from=yesterday', 'approver'],
   ['request', () => `/approvals/${payroll.requestId}`, 'approver'],
   ['request-quorum', () => `/approvals/${release.requestId}`, 'approver'],
   ['request-decided', () => `/approvals/${decided.requestId}`, 'approver'],
@@ -197,6 +199,26 @@ describe('without script', () => {
     await page.click('text=Sign out');
     expect(await page.textContent('h1')).toBe('You are signed out');
     expect(complaints).toEqual([]);
+    await close();
+  });
+
+  it('finds what somebody decided on a day', async () => {
+    const { page, close } = await open('/approvals?show=decided', {
+      who: 'approver',
+      javaScriptEnabled: false,
+    });
+    await page.click('summary');
+    await page.fill('input[name=approver]', 'sam');
+    await page.fill('input[name=to]', '2026-01-31');
+    await page.click('button:text("Filter")');
+    expect(await page.textContent('.empty-title')).toBe('Nothing found');
+    await page.fill('input[name=to]', '');
+    await page.fill('input[name=from]', new Date().toISOString().slice(0, 10));
+    await page.focus('input[name=from]');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/from=2/);
+    expect(await page.locator(`#open-${decided.requestId}`).count()).toBe(1);
+    expect(await page.inputValue('input[name=approver]')).toBe('sam');
     await close();
   });
 

@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { startConsole, type TestConsole } from './fixture.ts';
 import { vote } from './voting.ts';
@@ -100,6 +101,91 @@ it('finds what was decided, the newest first, with who decided', async () => {
   expect(listed(await page('/approvals?show=decided&outcome=approved'))).not.toContain(second.requestId);
   expect(listed(await page('/approvals?show=decided&agent=support'))).toEqual([]);
   expect(listed(await page('/approvals'))).toEqual([]);
+});
+
+it('finds decided requests by who decided, whatever of the name is typed, and by their other accounts', async () => {
+  const [mine, theirs] = [await test.openRequest(scope), await test.openRequest(scope)];
+  await vote(test, mine, test.people.approver);
+  await vote(test, theirs, test.people.second, { verdict: 'deny' });
+  await test.signIn(test.people.approversGuest);
+  const by = async (text: string): Promise<string[]> =>
+    listed(await page(`/approvals?show=decided&approver=${encodeURIComponent(text)}`)).filter((id) =>
+      [mine.requestId, theirs.requestId].includes(id),
+    );
+  expect(await by('avery app')).toEqual([mine.requestId]);
+  expect(await by('SAM.SECOND@lab.example')).toEqual([theirs.requestId]);
+  expect(await by('Avery Guest')).toEqual([mine.requestId]);
+  expect(await by(test.people.second.object.toUpperCase())).toEqual([theirs.requestId]);
+  for (const text of [
+    'Nobody',
+    '%',
+    '_',
+    "' or true --",
+    '\0',
+    '\0Sam',
+    '00000000-0000-0000-0000-000000000000',
+  ])
+    expect([text, await by(text)]).toEqual([
+      text,
+      text === '\0' ? [theirs.requestId, mine.requestId] : text === '\0Sam' ? [theirs.requestId] : [],
+    ]);
+  const owner = new pg.Client(test.ownerDsn);
+  await owner.connect();
+  await owner.query('delete from people where object_id = $1', [test.people.second.object]);
+  await owner.end();
+  expect(await by('Sam Second')).toEqual([]);
+  expect(await by(test.people.second.object)).toEqual([theirs.requestId]);
+});
+
+it('finds decided requests by day, to the last instant of the last one, and says what is no day', async () => {
+  const ids: string[] = [];
+  for (const decided of [
+    '2026-01-30T23:59:59.999Z',
+    '2026-01-31T00:00:00Z',
+    '2026-01-31T23:59:59.999Z',
+    '2026-02-01T00:00:00Z',
+  ]) {
+    const request = await test.openRequest(scope);
+    await vote(test, request, test.people.approver);
+    await sql`update access_requests set decided_at = ${decided} where id = ${request.requestId}`.execute(
+      test.database.db,
+    );
+    ids.unshift(request.requestId);
+  }
+  const between = async (query: string) =>
+    listed(await page(`/approvals?show=decided&${query}`)).filter((id) => ids.includes(id));
+  const [after, last, first, before] = ids;
+  expect(await between('from=2026-01-31&to=2026-01-31')).toEqual([last, first]);
+  expect(await between('from=2026-01-31')).toEqual([after, last, first]);
+  expect(await between('to=2026-01-31')).toEqual([last, first, before]);
+  expect(await between('from=2026-01-31&approver=Sam')).toEqual([]);
+  for (const query of [
+    'from=yesterday',
+    'to=2026-02-31',
+    'from=0000-01-01',
+    'to=2026-1-1',
+    'from=2026-01-01T00:00',
+    'to=%00',
+    'from=2026-02-01&to=2026-01-31',
+  ]) {
+    const answer = await test.get(`/approvals?show=decided&${query}`, { cookie });
+    const text = await answer.text();
+    expect([query, answer.status, listed(text)]).toEqual([query, 400, []]);
+    expect(text).toMatch(
+      /id="(?:from|to)-problem">(?:Not a day such as 2026-01-31|This is before the first day)\./,
+    );
+    expect(text).not.toContain('hx-get');
+  }
+  expect((await test.get('/approvals?from=yesterday', { cookie })).status).toBe(200);
+});
+
+it('shows by no filter what the person’s groups may not decide', async () => {
+  const request = await test.openRequest(scope);
+  await vote(test, request, test.people.approver);
+  const other = await test.signIn(test.people.knowledge);
+  const day = new Date().toISOString().slice(0, 10);
+  for (const query of ['approver=Avery', `from=${day}`, `approver=${test.people.approver.object}`])
+    expect(listed(await page(`/approvals?show=decided&${query}`, other))).not.toContain(request.requestId);
 });
 
 it('pages by what was last seen, so that nothing is skipped or shown twice', async () => {
