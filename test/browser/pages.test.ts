@@ -1,6 +1,6 @@
 /**
  * The console's pages in a real browser: nothing that the content security policy reports, nothing that axe finds,
- * nothing wider than a phone; by keyboard alone and without script. Screenshots are left in the temporary folder.
+ * nothing wider than a phone; by keyboard alone. Screenshots are left in the temporary folder.
  */
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -178,56 +178,6 @@ describe('with script', () => {
       expect(complaints).toEqual([]);
       await close();
     }
-  });
-});
-
-describe('without script', () => {
-  it('decides, finds and signs out', async () => {
-    const request = await test.openRequest({ scopes: ['reports.plain'] });
-    const { page, complaints, close } = await open('/approvals', {
-      who: 'approver',
-      javaScriptEnabled: false,
-    });
-    await page.click(`#open-${request.requestId}`);
-    await page.fill('#reason', 'by plain form');
-    await page.click('button.approve');
-    expect(new URL(page.url()).pathname).toBe(`/approvals/${request.requestId}`);
-    expect(await page.textContent('.standing')).toContain('You approved');
-    expect(await stateOf(test, request)).toBe('approved');
-    await page.click('text=See the whole trace');
-    expect(await page.locator('.step').count()).toBe(6);
-    await page.click('text=Sign out');
-    expect(await page.textContent('h1')).toBe('You are signed out');
-    expect(complaints).toEqual([]);
-    await close();
-  });
-
-  it('finds what somebody decided on a day', async () => {
-    const { page, close } = await open('/approvals?show=decided', {
-      who: 'approver',
-      javaScriptEnabled: false,
-    });
-    await page.click('summary');
-    await page.fill('input[name=approver]', 'sam');
-    await page.fill('input[name=to]', '2026-01-31');
-    await page.click('button:text("Filter")');
-    expect(await page.textContent('.empty-title')).toBe('Nothing found');
-    await page.fill('input[name=to]', '');
-    await page.fill('input[name=from]', new Date().toISOString().slice(0, 10));
-    await page.focus('input[name=from]');
-    await page.keyboard.press('Enter');
-    await page.waitForURL(/from=2/);
-    expect(await page.locator(`#open-${decided.requestId}`).count()).toBe(1);
-    expect(await page.inputValue('input[name=approver]')).toBe('sam');
-    await close();
-  });
-
-  it('filters the trail', async () => {
-    const { page, close } = await open('/audit', { who: 'auditor', javaScriptEnabled: false });
-    await page.fill('input[name=event]', 'approval.given');
-    await page.click('text=Filter');
-    expect(new Set(await page.locator('.event-name').allTextContents())).toEqual(new Set(['approval.given']));
-    await close();
   });
 });
 
