@@ -192,8 +192,10 @@ const answerFound = async (
   }
   if (key.kind !== 'digest' && request.requestDigest !== requestDigest(exchange.target.asked))
     return refuseCaller(parts, exchange.caller, exchange.request, 'request_id_reused');
-  const decidedByPeople = request.state !== 'pending' && request.state !== 'permitted';
-  if (found.deniedBy !== null && !decidedByPeople) return denied(parts, exchange, found.deniedBy);
+  // One whose time is over is expired, whether a sweeper has noticed or not.
+  const undecided =
+    request.state === 'permitted' || (request.state === 'pending' && request.expiresAt > found.now);
+  if (found.deniedBy !== null && undecided) return denied(parts, exchange, found.deniedBy);
   switch (request.state) {
     case 'pending':
       return answerPending(parts, exchange, found, request);

@@ -1,4 +1,5 @@
 /** A person's no holds for the scopes it was said about, whichever request the agent repeats. */
+import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { agentOf, personOf } from '../../lab/world.ts';
 import { liftDenial } from '../../src/access/lift-denial.ts';
@@ -22,7 +23,9 @@ const DEPLOY = { audience: 'api://operations.prod', scope: 'release.deploy' };
 const RESTART = { audience: 'api://operations.prod', scope: 'services.restart' };
 
 describe('a denial by a person', () => {
-  it('holds for requests for the same scope that were pending under other keys', async () => {
+  it('holds for requests for the same scope that were pending under other keys, not for those whose time was over', async () => {
+    const over = (await ask('reporting-agent', { ...EXPORT, request_id: 'over' })).body.request_id;
+    await sql`update access_requests set expires_at = now() where id = ${over}`.execute(world.database.db);
     const waiting = (await ask('reporting-agent', { ...EXPORT, request_id: 'first' })).body.request_id;
     const denied = (await ask('reporting-agent', { ...EXPORT, request_id: 'second' })).body.request_id;
     expect(denied).not.toBe(waiting);
@@ -31,6 +34,8 @@ describe('a denial by a person', () => {
       const { body } = await ask('reporting-agent', { ...EXPORT, request_id });
       expect(body).toMatchObject({ error: 'access_denied', request_id: denied });
     }
+    const { body } = await ask('reporting-agent', { ...EXPORT, request_id: 'over' });
+    expect(body).toMatchObject({ error: 'expired_token', request_id: over });
   });
 
   it('holds for what policy permits too, also where a token is current already', async () => {
