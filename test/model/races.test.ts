@@ -7,7 +7,8 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { expireRequests } from '../../src/access/end.ts';
 import type { Outcome } from '../../src/oauth/outcome.ts';
 import { checkPromises } from '../support/promises.ts';
-import { REPLICAS, type RealAgent, type RealWorld, startRealWorld } from './real-world.ts';
+import type { RealAgent } from './real-agent.ts';
+import { REPLICAS, type RealWorld, startRealWorld } from './real-world.ts';
 
 const ROUNDS = 1_000;
 const POLLERS = 50;
@@ -60,7 +61,7 @@ const runRound = async (agent: RealAgent, requestId: string): Promise<Round> => 
   const acts = shuffled([
     ...Array.from({ length: POLLERS }, (_, index) => () => poll(index % REPLICAS)),
     ...VERDICTS.map((verdict, voter) => async () => {
-      votes.push(await agent.vote(requestId, voter, verdict, voter % REPLICAS));
+      votes.push(await agent.vote(requestId, { voter, verdict, replica: voter % REPLICAS }));
     }),
     () => expire(requestId, agent.id, random(REPLICAS)),
   ]);

@@ -14,29 +14,46 @@ export const HOLD_SECONDS = 1308;
 /** Seconds that may pass at once: to a rotation and not yet, past a token, a pick-up, a pending request, a grant. */
 export const PASSES = [30, 50, 60, 90, 400, 1_000] as const;
 
+/** Seconds that pass when what an agent has is taken back: in that very second nothing is issued. */
+export const TAKEN_BACK_SECONDS = 10;
+
 export type Kind = {
   /** What the rule says. */
   readonly decision: 'permit' | 'needs_approval' | 'deny';
   readonly quorum: number;
+  readonly denyQuorum: number;
   readonly grantSeconds: number;
   readonly maxTokens: number | null;
 };
 
 /** By the action that is asked for. */
 export const KINDS = {
-  read: { decision: 'permit', quorum: 0, grantSeconds: TOKEN_SECONDS, maxTokens: null },
-  watch: { decision: 'permit', quorum: 0, grantSeconds: GRANT_SECONDS, maxTokens: 3 },
-  write: { decision: 'needs_approval', quorum: 1, grantSeconds: GRANT_SECONDS, maxTokens: null },
-  once: { decision: 'needs_approval', quorum: 1, grantSeconds: GRANT_SECONDS, maxTokens: 1 },
-  pay: { decision: 'needs_approval', quorum: 2, grantSeconds: GRANT_SECONDS, maxTokens: 2 },
-  burn: { decision: 'deny', quorum: 0, grantSeconds: 0, maxTokens: null },
+  read: { decision: 'permit', quorum: 0, denyQuorum: 0, grantSeconds: TOKEN_SECONDS, maxTokens: null },
+  watch: { decision: 'permit', quorum: 0, denyQuorum: 0, grantSeconds: GRANT_SECONDS, maxTokens: 3 },
+  write: {
+    decision: 'needs_approval',
+    quorum: 1,
+    denyQuorum: 1,
+    grantSeconds: GRANT_SECONDS,
+    maxTokens: null,
+  },
+  once: { decision: 'needs_approval', quorum: 1, denyQuorum: 1, grantSeconds: GRANT_SECONDS, maxTokens: 1 },
+  pay: { decision: 'needs_approval', quorum: 2, denyQuorum: 1, grantSeconds: GRANT_SECONDS, maxTokens: 2 },
+  ship: {
+    decision: 'needs_approval',
+    quorum: 2,
+    denyQuorum: 2,
+    grantSeconds: GRANT_SECONDS,
+    maxTokens: null,
+  },
+  burn: { decision: 'deny', quorum: 0, denyQuorum: 0, grantSeconds: 0, maxTokens: null },
 } as const satisfies Record<string, Kind>;
 
 export type Scope = keyof typeof KINDS;
 export const SCOPES = Object.keys(KINDS) as Scope[];
 
 const ruleOf = (scope: Scope): Rule => {
-  const { decision, quorum, grantSeconds, maxTokens }: Kind = KINDS[scope];
+  const { decision, quorum, denyQuorum, grantSeconds, maxTokens }: Kind = KINDS[scope];
   const common = {
     id: scope,
     resource: AUDIENCE,
@@ -55,6 +72,7 @@ const ruleOf = (scope: Scope): Rule => {
   const approval = {
     groups: ['thing'],
     quorum,
+    deny_quorum: denyQuorum,
     pending_seconds: PENDING_SECONDS,
     pickup_seconds: PICKUP_SECONDS,
   };
