@@ -23,7 +23,7 @@ const guidOf = (kind: number, index: number): string =>
 const range = (length: number): number[] => Array.from({ length }, (_, index) => index);
 const audienceOf = (api: number): string => `api://bench-${api}.prod`;
 const scopeOf = (scope: number): string => `action-${scope}.do`;
-export const agentId = (agent: number): string => `bench-agent-${agent}`;
+const agentId = (agent: number): string => `bench-agent-${agent}`;
 /** What an agent's first exchange asks for. */
 export const FIRST_SCOPE = scopeOf(0);
 const apiOf = (agent: number): number => agent % APIS;

@@ -1,17 +1,16 @@
 /**
- * How long a token goes on working after it was taken back, end to end: two broker processes behind a balancer, three
- * APIs, each a process of its own behind the published middleware. The revoke is committed by a third process, as an
- * operator's command does, so that neither broker has a start on the other.
+ * How long a token goes on working after it was taken back, end to end: a person presses the button on the token's page,
+ * at one of two broker processes behind a balancer; three APIs, each a process of its own behind the published
+ * middleware, refuse the next call.
  */
 import { Agent, request } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
-import { sql } from 'kysely';
-import { revokeGrants } from '../src/access/end.ts';
-import type { Database } from '../src/storage/database.ts';
+import { decodeJwt } from 'jose';
 import { freePort } from '../src/storage/free-port.ts';
 import { startBalancer } from './balancer.ts';
-import { agentId, askedBy } from './estate.ts';
+import { askedBy } from './estate.ts';
 import { quantile } from './load.ts';
+import { signInOperator } from './operator.ts';
 import { startApi, startBroker } from './servers.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -23,7 +22,7 @@ const CALL_PAUSE_MS = 2;
 const REVOKE_SPREAD_MS = 250;
 const GIVE_UP_MS = 10_000;
 
-/** Milliseconds from the start of the revoke to the first refusal. */
+/** Milliseconds from the click to the first refusal. */
 export type PropagationTimes = { readonly count: number; readonly p50: number; readonly p99: number };
 
 const startBrokers = async (
@@ -52,10 +51,8 @@ const startBrokers = async (
   return issuer;
 };
 
-type Issued = { readonly accessToken: string; readonly requestId: string };
-
 /** A new token each time. */
-const exchange = async (issuer: string, index: number, assertion: string): Promise<Issued> => {
+const exchange = async (issuer: string, index: number, assertion: string): Promise<string> => {
   const { audience, scope } = askedBy(index % APIS);
   const answer = await fetch(`${issuer}/token`, {
     method: 'POST',
@@ -69,11 +66,11 @@ const exchange = async (issuer: string, index: number, assertion: string): Promi
     }),
   });
   if (!answer.ok) throw new Error(`the exchange answered ${answer.status}: ${await answer.text()}`);
-  const { access_token, request_id } = (await answer.json()) as { access_token: string; request_id: string };
-  return { accessToken: access_token, requestId: request_id };
+  const { access_token } = (await answer.json()) as { access_token: string };
+  return access_token;
 };
 
-const call = (agent: Agent, port: number, { accessToken }: Issued): Promise<number> =>
+const call = (agent: Agent, port: number, accessToken: string): Promise<number> =>
   new Promise((resolve, reject) => {
     const headers = { authorization: `Bearer ${accessToken}` };
     const sent = request({ agent, host: '127.0.0.1', port, headers }, (response) => {
@@ -84,37 +81,30 @@ const call = (agent: Agent, port: number, { accessToken }: Issued): Promise<numb
     sent.end();
   });
 
-const revoke = async (database: Database, agent: number, { requestId }: Issued): Promise<void> => {
-  const { rows } = await sql<{ id: string }>`select id from grants where request_id = ${requestId}`.execute(
-    database.db,
-  );
-  const ending = { requestId, agentId: agentId(agent), grantId: rows[0]?.id ?? '' };
-  if (!(await revokeGrants(database, [ending], { by: 'test', cause: 'bench', endedBy: null })))
-    throw new Error(`${requestId} was not revoked`);
-};
-
 /** Measures `count` revokes, in one lane for each API. */
 export const measurePropagation = async (
   surroundings: Surroundings,
   count: number,
 ): Promise<PropagationTimes> => {
   await using parts = new AsyncDisposableStack();
-  const { assertions, database } = surroundings;
+  const { assertions } = surroundings;
   const issuer = await startBrokers(surroundings, parts);
+  const operator = await signInOperator(surroundings, issuer);
   const connections = new Agent({ keepAlive: true });
   parts.defer(() => connections.destroy());
   const times: number[] = [];
 
   const measureOne = async (index: number, port: number): Promise<void> => {
     const agent = index % APIS;
-    const issued = await exchange(issuer, index, assertions[agent] ?? '');
-    const first = await call(connections, port, issued);
+    const token = await exchange(issuer, index, assertions[agent] ?? '');
+    const press = await operator.openToken(String(decodeJwt(token).jti));
+    const first = await call(connections, port, token);
     if (first !== 200) throw new Error(`the API answers a good token with ${first}`);
     await pause(Math.random() * REVOKE_SPREAD_MS);
     const began = performance.now();
-    await revoke(database, agent, issued);
+    await press();
     for (;;) {
-      const status = await call(connections, port, issued);
+      const status = await call(connections, port, token);
       const passed = performance.now() - began;
       if (status === 401) {
         times.push(passed);
