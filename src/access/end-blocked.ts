@@ -1,7 +1,7 @@
 /** Ending what a block closes: its pending requests are cancelled, its grants revoked with their tokens. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
-import type { Database } from '../storage/database.ts';
+import { type Database, DatabaseUnavailable } from '../storage/database.ts';
 import type { BlockKind } from '../storage/tables.ts';
 import { cancelRequests, type Ending, revokeGrants } from './end.ts';
 
@@ -33,13 +33,14 @@ const UNDER_WAY = sql<{ id: string }>`
 
 /**
  * Waits until no transaction is left that is under way now. Those that begin later see the block; those that are left
- * over may have looked before it was committed. Throws if they do not end: the sweeper tries again.
+ * over may have looked before it was committed. Throws `DatabaseUnavailable` if they do not end: the sweeper tries again.
  */
 const outlastOlder = async ({ db }: Database): Promise<void> => {
   const older = new Set((await UNDER_WAY.execute(db)).rows.map(({ id }) => id));
   const until = performance.now() + OLDER_MAX_MS;
   while (older.size > 0) {
-    if (performance.now() > until) throw new Error('a transaction from before the block does not end');
+    if (performance.now() > until)
+      throw new DatabaseUnavailable('a transaction from before the block does not end');
     await sleep(LOOK_AGAIN_MS);
     const left = new Set((await UNDER_WAY.execute(db)).rows.map(({ id }) => id));
     for (const id of older) if (!left.has(id)) older.delete(id);
