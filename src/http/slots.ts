@@ -27,7 +27,7 @@ export const SLOTS = {
   pages: 32,
   /** Transactions on the connections of exchanges, of which some stay free. */
   reports: 6,
-  /** A statement of a millisecond each on the same connections: those beyond these wait for them. */
+  /** Those of one moment share a statement of a few milliseconds (`src/access/find-live-token.ts`). */
   introspections: 64,
   /** As reports. */
   revocations: 6,

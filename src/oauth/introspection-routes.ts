@@ -4,7 +4,7 @@
  * nothing. Of a token that is not good, or is for another API, nothing is told but that (section 2.2).
  */
 import Router from '@koa/router';
-import { findLiveToken } from '../access/find-live-token.ts';
+import { type FindLiveToken, openLiveTokens } from '../access/find-live-token.ts';
 import { canonicalJson } from '../canonical-json.ts';
 import { refuseBody } from '../http/body.ts';
 import { readForm } from '../http/form.ts';
@@ -34,7 +34,7 @@ type Introspection = Readonly<Record<string, unknown>> & { readonly active: bool
 const INACTIVE: Introspection = { active: false };
 
 const introspect = async (
-  parts: IntrospectionParts,
+  parts: IntrospectionParts & { readonly findLiveToken: FindLiveToken },
   { audiences }: ApiCaller,
   presented: string,
 ): Promise<Introspection> => {
@@ -43,12 +43,13 @@ const introspect = async (
   const audience = audiences.find((own) => own === token.payload.aud);
   const resource = audience === undefined ? undefined : parts.registry().resources.get(audience);
   if (resource === undefined || !resource.enabled) return INACTIVE;
-  const live = await findLiveToken(parts.database, token.jti, resource);
+  const { environment } = resource;
+  const live = await parts.findLiveToken({ jti: token.jti, audience: resource.audience, environment });
   if (live === null || live.kid !== token.kid) return INACTIVE;
   const payload = accessTokenPayload({
     issuer: parts.issuer,
     audience: resource.audience,
-    environment: resource.environment,
+    environment,
     jti: token.jti,
     ...live,
   });
@@ -59,6 +60,7 @@ const introspect = async (
 export const introspectionRoutes = (parts: IntrospectionParts): Router<ApiState> => {
   const router = new Router<ApiState>();
   const questions = openSlots(SLOTS.introspections, parts.observeShed);
+  const introspecting = { ...parts, findLiveToken: openLiveTokens(parts.database) };
   router.post('/introspect', requireApi(parts, '/introspect', 'introspection'), async (context) => {
     if (!(await takeOfApi(parts, context, 1))) return;
     const form = await readForm(context.req);
@@ -66,7 +68,7 @@ export const introspectionRoutes = (parts: IntrospectionParts): Router<ApiState>
     const token = form.get('token');
     if (token === undefined)
       return refuseApi(parts, context, 'introspection_malformed', refuseBody('token is missing'));
-    const answer = await withinSlots(questions, () => introspect(parts, context.state.api, token));
+    const answer = await withinSlots(questions, () => introspect(introspecting, context.state.api, token));
     context.status = 200;
     context.body = answer;
   });

@@ -39,6 +39,14 @@ const reportOf = async (jti: string) => {
     world.post('/token-use', JSON.stringify([{ ...use, event_id: randomBytes(8).toString('hex') }]), headers);
 };
 
+const JWT = 'urn:ietf:params:oauth:token-type:jwt';
+const FORM = { 'content-type': 'application/x-www-form-urlencoded' };
+const form = (parameters: Readonly<Record<string, string>>): string =>
+  new URLSearchParams(parameters).toString();
+
+const isShed = ({ status, body }: Answer): boolean =>
+  status === 503 && body.error_description.startsWith('too much is under way');
+
 /** The first of the answers that was refused for want of room. */
 const firstShed = (answers: readonly Promise<Answer>[], isShed: (answer: Answer) => boolean) =>
   Promise.any(
@@ -78,16 +86,52 @@ describe('a flood of reports', () => {
     const report = await reportOf(jtiOf(await exchange()));
     await whileLocked(world.ownerDsn, 'token_uses', async () => {
       const flood = Array.from({ length: FLOOD }, report);
-      const shed = await firstShed(
-        flood,
-        ({ status, body }) => status === 503 && body.error_description.startsWith('too much is under way'),
-      );
+      const shed = await firstShed(flood, isShed);
       expect(shed.headers.get('retry-after')).toBe('1');
       expect((await exchange()).status).toBe(200);
       expect((await page()).status).toBe(303);
       await Promise.all(flood);
     });
     expect((await report()).status).toBe(200);
+    await checkPromises(world.database);
+  });
+});
+
+describe('a flood of introspections', () => {
+  it('is refused beyond its bound with the time to come back, and leaves exchanges, pages and keys alone', async () => {
+    const token = (await exchange()).body.access_token;
+    const headers = { authorization: `Bearer ${await world.assertion(API)}` };
+    const ask = (): Promise<Answer> => world.post('/introspect', form({ token }), { ...FORM, ...headers });
+    await whileLocked(world.ownerDsn, 'revocations', async () => {
+      const flood = Array.from({ length: FLOOD }, ask);
+      const shed = await firstShed(flood, isShed);
+      expect(shed.headers.get('retry-after')).toBe('1');
+      expect((await exchange()).status).toBe(200);
+      expect((await page()).status).toBe(303);
+      expect((await world.get('/jwks')).status).toBe(200);
+      await Promise.all(flood);
+    });
+    expect((await ask()).body).toMatchObject({ active: true });
+    await checkPromises(world.database);
+  });
+});
+
+describe('a flood of tokens given back', () => {
+  it('is refused beyond its bound with the time to come back, and leaves exchanges and pages alone', async () => {
+    const token = (await exchange()).body.access_token;
+    const subject_token = await world.assertion('support-agent');
+    const giveBack = (): Promise<Answer> =>
+      world.post('/revoke', form({ token, subject_token, subject_token_type: JWT }), FORM);
+    await whileLocked(world.ownerDsn, 'revocations', async () => {
+      const flood = Array.from({ length: FLOOD }, giveBack);
+      const shed = await firstShed(flood, isShed);
+      expect(shed.headers.get('retry-after')).toBe('1');
+      expect((await exchange()).status).toBe(200);
+      expect((await page()).status).toBe(303);
+      const answers = await Promise.all(flood);
+      expect(answers.filter(({ status }) => status === 200)).toEqual([]);
+    });
+    expect((await giveBack()).status).toBe(200);
     await checkPromises(world.database);
   });
 });
