@@ -8,6 +8,7 @@ import * as tokenPages from './0008-token-pages.ts';
 import * as approvalPages from './0009-approval-pages.ts';
 import * as openedAssertions from './0010-opened-assertions.ts';
 import * as grantStart from './0011-grant-start.ts';
+import * as stillInForce from './0012-still-in-force.ts';
 import * as keyWithdrawal from './0014-key-withdrawal.ts';
 import * as decidedBy from './0015-decided-by.ts';
 
@@ -22,6 +23,7 @@ export const migrations: Record<string, Migration> = {
   '0009-approval-pages': approvalPages,
   '0010-opened-assertions': openedAssertions,
   '0011-grant-start': grantStart,
+  '0012-still-in-force': stillInForce,
   '0014-key-withdrawal': keyWithdrawal,
   '0015-decided-by': decidedBy,
 };

@@ -55,14 +55,14 @@ const isKnown = async (trx: Transaction, { kind, subject }: Closing): Promise<bo
   }
 };
 
-/** The next revision of what is closed; exchanges decided on another commit nothing. */
-const nextRevision = async (trx: Transaction): Promise<{ revision: number; now: Date }> => {
-  const { rows } = await sql<{ revision: number; now: Date }>`
+/** The next revision of what is closed, and the second in which it begins; exchanges decided on another commit nothing. */
+const nextRevision = async (trx: Transaction): Promise<Date> => {
+  const { rows } = await sql<{ now: Date }>`
     update in_force set blocks_revision = blocks_revision + 1
-    returning blocks_revision as revision, date_trunc('second', clock_timestamp()) as now`.execute(trx);
+    returning date_trunc('second', clock_timestamp()) as now`.execute(trx);
   const [row] = rows;
   if (row === undefined) throw new Error('the table in_force has lost its row');
-  return row;
+  return row.now;
 };
 
 /**
@@ -96,10 +96,10 @@ export const setBlock = async (
     const { rows } = await sql`select from blocks where ${lasting} and lasting and lifted_at is null
       and kind = ${kind} and subject = ${subject}`.execute(trx);
     if (rows.length > 0) return 'already';
-    const at = await nextRevision(trx);
-    await supersedeAssertions(trx, closing, at.now);
-    await sql`insert into blocks (id, kind, subject, lasting, reason, set_by, revision)
-      values (${id}, ${kind}, ${subject}, ${lasting}, ${reason}, ${by}, ${at.revision})`.execute(trx);
+    const now = await nextRevision(trx);
+    await supersedeAssertions(trx, closing, now);
+    await sql`insert into blocks (id, kind, subject, lasting, reason, set_by)
+      values (${id}, ${kind}, ${subject}, ${lasting}, ${reason}, ${by})`.execute(trx);
     await appendEvents(trx, [
       {
         name: 'block.set',
@@ -107,7 +107,7 @@ export const setBlock = async (
         data: { block: id, kind, subject, lasting, by, cause: reason },
       },
     ]);
-    await logRevocations(trx, [{ kind, subject, until: at.now }]);
+    await logRevocations(trx, [{ kind, subject, until: now }]);
     return 'set';
   });
   if (done !== 'set') return done;

@@ -5,6 +5,10 @@
  * under way when it was committed (`blocks.ts`). Policy and registry are those in force when the statement began: one that
  * waited for the agent's row may still commit on them, the lock timeout of half a second later at most.
  * No row, no write: the caller reads again.
+ *
+ * A statement that waits for a row, of the agent or of the grant, still compares the revisions that it saw before. So each
+ * ends with `demand_in_force`, which reads them as they are by then and undoes the statement if they moved. What is left
+ * is the commit itself; a token of that instant is as if it had been issued before the change.
  */
 import { eventRows } from '../audit/event.ts';
 
@@ -33,6 +37,25 @@ told as (
   select event.name, event.request_id, event.agent_id, event.body from ${source}, ${eventRows(first)}
   order by event.position
 )`;
+
+/** The last thing that a statement does for a row that it answers with: a column of its answer. */
+export const demandInForce = (registry: string, policy: string, blocks: string): string =>
+  `demand_in_force(${registry}, ${policy}, ${blocks})`;
+
+/** Of a statement with the parameters of `GUARD`. */
+export const DEMAND_IN_FORCE = demandInForce('$2', '$3', '$4');
+
+const OVERTAKEN = 'CS001';
+
+/** What the statement answers with, or no rows if the revisions moved while it waited: it wrote nothing then. */
+export const unlessOvertaken = async <Row>(rows: Promise<Row[]>): Promise<Row[]> => {
+  try {
+    return await rows;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === OVERTAKEN) return [];
+    throw error;
+  }
+};
 
 /** The values of $1 to $4. */
 export const guardValues = (on: DecidedOn): unknown[] => [

@@ -6,7 +6,7 @@
  */
 import { type AuditEvent, eventValues } from '../audit/event.ts';
 import type { Database, Statement } from '../storage/database.ts';
-import { type DecidedOn, GUARD, guardValues, tellFrom } from './guard.ts';
+import { DEMAND_IN_FORCE, type DecidedOn, GUARD, guardValues, tellFrom, unlessOvertaken } from './guard.ts';
 import type { Minted } from './open-request.ts';
 import { spendFrom } from './used-proofs.ts';
 
@@ -35,7 +35,7 @@ const MINT = `with ${GUARD}, moved as (
   from moved left join rotated on true
   returning issued_at, expires_at
 ), ${tellFrom('minted', 10)}`;
-const MINTED = ' select minted.issued_at, minted.expires_at, moved.approved_until from minted, moved';
+const MINTED = ` select minted.issued_at, minted.expires_at, moved.approved_until, ${DEMAND_IN_FORCE} from minted, moved`;
 export const MINT_TOKEN: Statement = { name: 'mint-token', text: `${MINT}${MINTED}` };
 export const MINT_BOUND_TOKEN: Statement = {
   name: 'mint-bound-token',
@@ -70,7 +70,7 @@ export const mintToken = async (
   on: DecidedOn,
   minting: Minting,
 ): Promise<MintedUnder | null> => {
-  const rows = await database.query<MintedRow>(minting.proof === null ? MINT_TOKEN : MINT_BOUND_TOKEN, [
+  const answer = database.query<MintedRow>(minting.proof === null ? MINT_TOKEN : MINT_BOUND_TOKEN, [
     ...guardValues(on),
     minting.grantId,
     minting.seenJti,
@@ -80,7 +80,7 @@ export const mintToken = async (
     ...eventValues(minting.events, new Date()),
     ...(minting.proof === null ? [] : [minting.proof]),
   ]);
-  const [row] = rows;
+  const [row] = await unlessOvertaken(answer);
   if (row === undefined) return null;
   return { issuedAt: row.issued_at, expiresAt: row.expires_at, grantedUntil: row.approved_until };
 };
@@ -90,7 +90,7 @@ const REDELIVER = `with ${GUARD}, live as (
   where g.id = $5 and g.agent_id = guard.id and g.current_jti = $6 and g.state = 'active' and g.approved_until > now()
   for share of g
 ), ${tellFrom('live', 7)}`;
-const LIVE = ' select id from live';
+const LIVE = ` select id, ${DEMAND_IN_FORCE} from live`;
 export const REDELIVER_TOKEN: Statement = { name: 'redeliver-token', text: `${REDELIVER}${LIVE}` };
 export const REDELIVER_BOUND_TOKEN: Statement = {
   name: 'redeliver-bound-token',
@@ -103,7 +103,7 @@ export const redeliverToken = async (
   on: DecidedOn,
   delivery: Pick<Minting, 'grantId' | 'jti' | 'proof' | 'events'>,
 ): Promise<boolean> => {
-  const rows = await database.query<{ id: string }>(
+  const answer = database.query<{ id: string }>(
     delivery.proof === null ? REDELIVER_TOKEN : REDELIVER_BOUND_TOKEN,
     [
       ...guardValues(on),
@@ -113,7 +113,7 @@ export const redeliverToken = async (
       ...(delivery.proof === null ? [] : [delivery.proof]),
     ],
   );
-  return rows.length > 0;
+  return (await unlessOvertaken(answer)).length > 0;
 };
 
 /**

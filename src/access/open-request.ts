@@ -10,7 +10,7 @@ import type { RequestId } from '../ids.ts';
 import type { Decision } from '../policy/decision.ts';
 import type { Database, Statement } from '../storage/database.ts';
 import { type RequestKey, storedKey } from './find-request.ts';
-import type { DecidedOn } from './guard.ts';
+import { type DecidedOn, demandInForce, unlessOvertaken } from './guard.ts';
 import { SINGLED } from './opened-assertions.ts';
 import type { Asked, Terms } from './request-digest.ts';
 import { spendFrom } from './used-proofs.ts';
@@ -100,8 +100,9 @@ with asked as materialized (
   from opened join ${eventRows(2)} on event.request_id = opened.id
   order by event.position
 )${spent}
-select opened.id, opened.expires_at, minted.issued_at as token_issued_at, minted.expires_at as token_expires_at
-from opened left join granted on granted.request_id = opened.id left join minted on minted.jti = granted.current_jti`,
+select opened.id, opened.expires_at, minted.issued_at as token_issued_at, minted.expires_at as token_expires_at,
+  ${demandInForce('a.registry_revision', 'a.policy_revision', 'a.blocks_revision')}
+from opened join asked a on a.id = opened.id left join granted on granted.request_id = opened.id left join minted on minted.jti = granted.current_jti`,
 });
 
 const OPENED = 'opened join asked a on a.id = opened.id';
@@ -183,10 +184,11 @@ export const openRequests = async (
   openings: readonly Opening[],
 ): Promise<(Opened | null)[]> => {
   const events = openings.flatMap((opening) => opening.events);
-  const rows = await database.query<OpenedRow>(statementFor(openings), [
+  const answer = database.query<OpenedRow>(statementFor(openings), [
     JSON.stringify(openings.map(rowOf)),
     ...eventValues(events, new Date()),
   ]);
+  const rows = await unlessOvertaken(answer);
   const byId = new Map(rows.map((row) => [row.id, openedOf(row)]));
   return openings.map(({ requestId }) => byId.get(requestId) ?? null);
 };

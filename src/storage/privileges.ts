@@ -40,6 +40,7 @@ export const grantPrivileges = async (db: Kysely<Tables>, applicationRole: strin
   await sql`revoke all on all tables in schema public from ${role}`.execute(db);
   await sql`revoke all on all sequences in schema public from ${role}`.execute(db);
   await sql`grant select on kysely_migration to ${role}`.execute(db);
+  await sql`grant execute on function demand_in_force to ${role}`.execute(db);
   for (const [table, privileges] of Object.entries(PRIVILEGES)) {
     await sql`grant ${sql.raw(privileges)} on ${sql.table(table)} to ${role}`.execute(db);
   }

@@ -156,7 +156,6 @@ export type Tables = {
     reason: string;
     set_by: string;
     set_at: Generated<Date>;
-    revision: number;
     swept_at: Date | null;
     lifted_at: Date | null;
     lifted_by: string | null;

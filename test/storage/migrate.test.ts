@@ -57,6 +57,13 @@ describe('migrating', () => {
     expect(await migrate(test.ownerDsn, ROLE)).toEqual([]);
   });
 
+  it('runs a migration that was left out before later ones', async () => {
+    await migrate(test.ownerDsn, ROLE);
+    await owner.query('drop function demand_in_force');
+    await owner.query(`delete from kysely_migration where name = '0012-still-in-force'`);
+    expect(await migrate(test.ownerDsn, ROLE)).toEqual(['0012-still-in-force']);
+  });
+
   it('names the role that is missing and never the connection string', async () => {
     await expect(migrate(test.ownerDsn, { applicationRole: 'nobody-known' })).rejects.toThrow(
       /could not be migrated: role "nobody-known" does not exist/,
