@@ -127,10 +127,10 @@ export const sweepBlocks = async (database: Database, id: string | null = null):
   for (const block of rows) {
     await endBlocked(database, block);
     await changeInForce(database, async (trx) => {
-      await sql`update blocks set swept_at = clock_timestamp(),
+      const { rows: swept } = await sql`update blocks set swept_at = clock_timestamp(),
         lifted_at = case when lasting then null else clock_timestamp() end
-        where id = ${block.id} and swept_at is null`.execute(trx);
-      if (!block.lasting) await nextRevision(trx);
+        where id = ${block.id} and swept_at is null returning id`.execute(trx);
+      if (swept.length > 0 && !block.lasting) await nextRevision(trx);
     });
   }
 };

@@ -180,8 +180,8 @@ describe('a block', () => {
 
   it('that was left unfinished is finished by whoever sweeps', async () => {
     const given = await openPermitted();
-    await sql`insert into blocks (id, kind, subject, lasting, reason, set_by, revision)
-      values ('block_left', 'agent', ${AGENT}, true, 'killed', 'nobody', 0)`.execute(database.db);
+    await sql`insert into blocks (id, kind, subject, lasting, reason, set_by)
+      values ('block_left', 'agent', ${AGENT}, true, 'killed', 'nobody')`.execute(database.db);
     await Promise.all([sweepBlocks(database), sweepBlocks(database)]);
     expect(await standing(given.requestId)).toEqual(TAKEN);
   });
