@@ -35,6 +35,7 @@ it.each([
   ['a lone surrogate', '["\\ud800"]'],
   ['a hundred thousand arrays', '['.repeat(100_000)],
   ['33 objects in each other', `${'{"a":'.repeat(33)}1${'}'.repeat(33)}`],
+  ['33 arrays in each other, each with more in it', `${'[0,'.repeat(33)}0${']'.repeat(33)}`],
 ])('refuses %s', (_what, text) => {
   expect(parseStrictJson(text)).toEqual({ problem: 'malformed' });
 });

@@ -105,7 +105,7 @@ export const createIssuerKeys = ({ issuer, load, clock, logger }: IssuerKeysOpti
         const refreshed = refresh();
         if (age <= OVERDUE_MS || failures > 0) return key;
         await refreshed;
-        return failures > 0 ? key : (snapshot?.keys.get(keyId) ?? 'unknown');
+        return snapshot?.keys.get(keyId) ?? 'unknown';
       }
       const fetched = mayFetchFor(keyId);
       if (fetched && known) unknownSoughtAt = clock().getTime();

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isApprovedBy } from '../../src/access/quorum.ts';
+import { conditionsOf, isApprovedBy, isApprovedByBoth } from '../../src/access/quorum.ts';
+import { APPROVAL } from '../support/access.ts';
 import { subset } from '../support/generated.ts';
 
 const GROUPS = ['a', 'b', 'c'] as const;
@@ -66,5 +67,45 @@ describe('the people who approved', () => {
         },
       ),
     );
+  });
+});
+
+describe('what a request was opened with and what its rule says now', () => {
+  const terms = { groups: ['a', 'b'], quorum: 2 };
+  it.each([
+    ['both hold', [['a'], ['b']], { ...APPROVAL, groups: ['a'], quorum: 1 }, true],
+    ['only what is asked now holds', [['a']], { ...APPROVAL, groups: ['a'], quorum: 1 }, false],
+    ['only what was asked then holds', [['a'], ['b']], { ...APPROVAL, groups: ['a'], quorum: 2 }, false],
+    ['nobody is asked any more', [['a'], ['b']], null, true],
+    ['nobody is asked any more, and too few approved then', [['a']], null, false],
+  ])('(%s)', (_name, people, asked, approved) => {
+    expect(isApprovedByBoth(people, terms, asked)).toBe(approved);
+  });
+
+  it('are frozen as they were signed', () => {
+    const signed = {
+      ...terms,
+      required_groups: ['b'],
+      deny_quorum: 2,
+      sign_in_seconds: 60,
+      authentication_contexts: ['c1'],
+    };
+    expect(conditionsOf(signed)).toEqual({
+      ...terms,
+      requiredGroups: ['b'],
+      denyQuorum: 2,
+      signInSeconds: 60,
+      authenticationContexts: ['c1'],
+    });
+  });
+
+  it('are groups and a quorum where an earlier version knew no more', () => {
+    expect(conditionsOf(terms)).toEqual({
+      ...terms,
+      requiredGroups: [],
+      denyQuorum: 1,
+      signInSeconds: 3600,
+      authenticationContexts: [],
+    });
   });
 });

@@ -60,6 +60,12 @@ it.each([
     [asks(3600, ['c1']), asks(3600, ['c2'])],
     { maxAgeSeconds: null, context: 'c2' },
   ],
+  [
+    'the context alone, of a proof as fresh as is asked',
+    signedIn({ authenticatedAt: ago(300) }),
+    [asks(300, ['c1'])],
+    { maxAgeSeconds: null, context: 'c1' },
+  ],
 ])('%s', (_name, person, demands, missing) => {
   expect(missingStepUp(person, demands, NOW)).toEqual(missing);
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { countedPeople, isOwner, isSamePerson, peopleBehind } from '../../src/access/who-is-who.ts';
+import { countedPeople, isOwner, isSamePerson, peopleBehind, whoIsWho } from '../../src/access/who-is-who.ts';
+import type { Agent, Registry } from '../../src/registry/registry.ts';
 import { approver, whoIs } from '../support/access.ts';
 
 const [riley, guest, sam] = [approver(), approver(), approver()];
@@ -31,5 +32,26 @@ describe('approvals', () => {
   it('of everybody count where nobody owns the agent', () => {
     expect(countedPeople(VOTES, whoIs({}))).toHaveLength(3);
     expect(isOwner(whoIs({}), riley)).toBe(false);
+  });
+});
+
+describe('who answers for an agent', () => {
+  const { accountsOf, isWorkload } = whoIs({ accounts: [riley, guest] });
+  const agent = { owners: [riley], sponsors: [sam] } as unknown as Agent;
+  const registry = { agents: new Map([['a', agent]]), accountsOf, isWorkload } as unknown as Registry;
+
+  it('are its owners and sponsors, by all their accounts', () => {
+    const who = whoIsWho(registry, 'a');
+    expect(who).toEqual({ owners: [riley, guest, sam], accountsOf, isWorkload });
+    expect(who && [riley, guest, sam, approver()].map((account) => isOwner(who, account))).toEqual([
+      true,
+      true,
+      true,
+      false,
+    ]);
+  });
+
+  it('cannot be told of one that this replica does not know', () => {
+    expect(whoIsWho(registry, 'b')).toBeNull();
   });
 });

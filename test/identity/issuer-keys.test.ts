@@ -109,12 +109,12 @@ describe('an unknown key name', () => {
     const { world, find, advance } = issuer('a');
     await find('a');
     await find('in-vain');
-    advance(31 * SECOND);
+    advance(30 * SECOND);
     expect(await find('in-vain')).toBe('unknown');
     expect(world.fetches).toBe(2);
     world.published = ['a', 'new'];
     expect(await find('new')).toBe('foreign');
-    advance(31 * SECOND);
+    advance(30 * SECOND);
     await find('in-vain');
     expect(world.fetches).toBe(4);
   });
