@@ -22,7 +22,7 @@ const MINT = `with ${GUARD}, moved as (
   where g.id = $5 and g.agent_id = guard.id and g.current_jti is not distinct from $6
     and (g.state = 'active' or g.state = 'offered' and g.pickup_until > now()
       and coalesce(g.starts_at, now()) <= now())
-    and g.approved_until >= date_trunc('second', now()) + interval '1 second'
+    and date_trunc('second', g.approved_until) >= now() + interval '1 second'
     and (g.tokens_left is null or g.tokens_left > 0)
   returning g.id, ${EXPIRES_AT} as expires_at, g.approved_until
 ), rotated as (
@@ -129,18 +129,17 @@ export const nextDelivery = (
   },
   now: Date,
 ): 'redeliver' | 'mint' | 'last' | 'none' => {
-  const mayMint =
-    (grant.tokensLeft === null || grant.tokensLeft > 0) &&
-    grant.approvedUntil.getTime() - now.getTime() >= 1000;
+  const lastExpiry = Math.floor(grant.approvedUntil.getTime() / 1000) * 1000;
+  const mayMint = (grant.tokensLeft === null || grant.tokensLeft > 0) && lastExpiry - now.getTime() >= 1000;
   if (grant.current === null) return mayMint ? 'mint' : 'none';
   const { issuedAt, expiresAt } = grant.current;
   const left = expiresAt.getTime() - now.getTime();
-  // Less than a second is told as `expires_in` 0: where there is no successor, that credential is over.
-  if (left < 1000 && !mayMint) return 'none';
-  if (left > (expiresAt.getTime() - issuedAt.getTime()) / ROTATE_AT_FRACTION) return 'redeliver';
-  const successorEnds = Math.min(now.getTime() + grant.tokenSeconds * 1000, grant.approvedUntil.getTime());
+  // What does not last a second is not handed out: `expires_in` counts whole ones, and clients take 0 for "never".
+  const lasts = left >= 1000;
+  if (lasts && left > (expiresAt.getTime() - issuedAt.getTime()) / ROTATE_AT_FRACTION) return 'redeliver';
+  const successorEnds = Math.min(now.getTime() + grant.tokenSeconds * 1000, lastExpiry);
   if (mayMint && successorEnds - expiresAt.getTime() >= 1000) return 'mint';
-  return left > 0 ? 'last' : 'none';
+  return lasts ? 'last' : 'none';
 };
 
 /** A credential is rendered again until a third of its life is left, then it is rotated. */

@@ -25,6 +25,12 @@ const descriptionText = (text: string): string => text.replaceAll(/[^\x20-\x21\x
 const secondsUntil = (end: Date, now: Date): number =>
   Math.max(0, Math.floor((end.getTime() - now.getTime()) / 1000));
 
+/**
+ * The least that is told of a token. One that was wished for a second has `exp` a second after `iat`, and some of that
+ * second is over; clients take 0 for "never" or "unknown".
+ */
+const TOKEN_SECONDS_MIN = 1;
+
 const answerIssued = (parts: AnswerParts, outcome: Issued): Answer => ({
   status: 200,
   headers: {},
@@ -37,7 +43,7 @@ const answerIssued = (parts: AnswerParts, outcome: Issued): Answer => ({
     }),
     issued_token_type: outcome.issuedTokenType,
     token_type: outcome.proofKey === null ? 'Bearer' : 'DPoP',
-    expires_in: secondsUntil(outcome.expiresAt, outcome.now),
+    expires_in: Math.max(TOKEN_SECONDS_MIN, secondsUntil(outcome.expiresAt, outcome.now)),
     grant_expires_in: secondsUntil(outcome.grantedUntil, outcome.now),
     scope: outcome.scopes.join(' '),
     request_id: outcome.requestId,

@@ -195,8 +195,19 @@ describe('what is delivered next', () => {
       { ...grant, approvedUntil: inSeconds(5), current: current(5) },
       'last',
     ],
+    ['nothing in the last second of a token', { ...grant, tokensLeft: 0, current: current(0.9) }, 'none'],
+    [
+      'the successor in the last second, however short the life',
+      { ...grant, current: { issuedAt: inSeconds(-1.1), expiresAt: inSeconds(0.9) } },
+      'mint',
+    ],
+    [
+      'nothing when its token, of whole seconds, would not last one',
+      { ...grant, approvedUntil: inSeconds(1.9), at: inSeconds(0.5) },
+      'none',
+    ],
     ['nothing in the last second', { ...grant, approvedUntil: inSeconds(0.5) }, 'none'],
   ] as const)('is %s', (_what, given, next) => {
-    expect(nextDelivery(given, now)).toBe(next);
+    expect(nextDelivery(given, 'at' in given ? given.at : now)).toBe(next);
   });
 });

@@ -103,6 +103,8 @@ describe('the wished lifetime (T74)', () => {
     const { iat, exp } = claimsOf(body.access_token);
     expect(Number(exp) - Number(iat)).toBe(most);
     expect(body.expires_in).toBeLessThanOrEqual(most);
+    // Clients take 0 for "never".
+    expect(body.expires_in).toBeGreaterThanOrEqual(1);
   });
 
   it('is never longer than what is left of an approval', async () => {
