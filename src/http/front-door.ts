@@ -8,6 +8,7 @@ import type { BlockList } from 'node:net';
 import Koa, { type Middleware } from 'koa';
 import type { Logger } from 'pino';
 import { clientAddress, parseTrustedProxies } from './client-address.ts';
+import { repeatedHeader } from './repeated-header.ts';
 import { TooMuchUnderWay } from './slots.ts';
 import { retryAfterSecondsOf } from './unavailable.ts';
 
@@ -54,15 +55,13 @@ const STRICT_TRANSPORT_SECURITY = 'max-age=63072000';
 
 type Refusal = { readonly status: 400 | 421 | 431; readonly description: string };
 
-const countHosts = (rawHeaders: readonly string[]): number =>
-  rawHeaders.filter((text, index) => index % 2 === 0 && text.toLowerCase() === 'host').length;
-
 const checkRequest = (request: IncomingMessage, hosts: ReadonlyMap<string, URL>): URL | Refusal => {
   if (request.rawHeaders.length / 2 > HEADERS_MAX) return { status: 431, description: 'too many headers' };
   if (!/^\/(?!\/)/.test(request.url ?? '')) {
     return { status: 400, description: 'the request target must be a path' };
   }
-  if (countHosts(request.rawHeaders) !== 1) return { status: 400, description: 'send one Host header' };
+  const repeated = request.headers.host === undefined ? 'Host' : repeatedHeader(request.rawHeaders);
+  if (repeated !== null) return { status: 400, description: `send one ${repeated} header` };
   return (
     hosts.get(request.headers.host?.toLowerCase() ?? '') ?? {
       status: 421,

@@ -69,7 +69,7 @@ const verify = async (
   exchange: Exchange,
 ): Promise<Verification | null> => {
   try {
-    return await verifier.verify(exchange.request.headers.authorization, {
+    return await verifier.verify(exchange.request.headersDistinct.authorization, {
       scope,
       callers,
       request: provenRequest(exchange),

@@ -68,7 +68,7 @@ const ANSWERS: Readonly<Record<RefusalReason, Answer>> = {
   malformed_header: {
     status: 400,
     error: 'invalid_request',
-    description: 'the Authorization header must be a scheme and one token',
+    description: 'send one Authorization header, with a scheme and one token',
   },
   malformed_token: invalidToken(NOT_A_TOKEN),
   algorithm: invalidToken(NOT_A_TOKEN),

@@ -56,11 +56,16 @@ export type Verification = { readonly token: VerifiedAccessToken } | { readonly 
 export type Verifier = {
   readonly audience: string;
   /**
-   * Checks the value of an `Authorization` header against what the action needs (scopes, space-separated); `request`
+   * Checks the value of an `Authorization` header against what the action needs (scopes, space-separated). As a list it is
+   * every such header of the request: with two it is refused, since Node's `headers` keeps the first and a proxy in front
+   * may have read the other (RFC 9110 section 5.3). `request`
    * is what a proof must be for, where one is sent; `callers` are the only agents that may, any where it is absent. Throws
    * `KeysUnavailable` or `RevocationsUnavailable` when the broker cannot be asked: that is a 503, never a verdict on the token.
    */
-  readonly verify: (authorization: string | undefined, demand: Demand) => Promise<Verification>;
+  readonly verify: (
+    authorization: string | readonly string[] | undefined,
+    demand: Demand,
+  ) => Promise<Verification>;
   /** Seconds since the view of revocations was true, for a gauge or a health check; `Infinity` before there is one. */
   readonly revocationsAgeSeconds: () => number;
   /** Ends the following of revocations, unless they are shared: the verifier refuses everything from then on. */
@@ -158,7 +163,8 @@ export const createVerifier = (options: VerifierOptions): Verifier => {
     }
   };
 
-  const verify: Verifier['verify'] = async (authorization, { scope, callers, request }) => {
+  const verify: Verifier['verify'] = async (sent, { scope, callers, request }) => {
+    const [authorization, ...others] = [sent ?? []].flat();
     const scheme = schemeOf(authorization, acceptsProofs);
     const refused = (reason: RefusalReason, tokenId: string | null = null): Verification => ({
       refusal: refuse(reason, {
@@ -170,6 +176,7 @@ export const createVerifier = (options: VerifierOptions): Verifier => {
         resourceMetadata: options.resourceMetadata,
       }),
     });
+    if (others.length > 0) return refused('malformed_header');
     if (authorization === undefined || scheme === null) return refused('no_token');
     const presented = parseCredentials(authorization);
     if ('reason' in presented) return refused(presented.reason);

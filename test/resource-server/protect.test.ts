@@ -11,6 +11,7 @@ import {
   type TokenUse,
 } from '../../src/resource-server/index.ts';
 import { refuse } from '../../src/resource-server/refusal.ts';
+import { send } from '../http/wire.ts';
 import { createProver } from '../support/prover.ts';
 import { AUDIENCE, json, type LocalIssuer, startIssuer } from './local-issuer.ts';
 
@@ -130,6 +131,42 @@ describe.each([
     const next = prover.prove('GET', url, { accessToken });
     expect(await send({ authorization, dpop: `${next}, ${next}` })).toBe(401);
     expect(await send({ authorization, dpop: next })).toBe(201);
+  });
+
+  it('answers 400 to two Authorization headers, whichever of them is good, and runs nothing (RFC 9110 section 5.3)', async () => {
+    const { port, host } = new URL(await listen(listener()));
+    const good = `Authorization: Bearer ${await local.sign({})}`;
+    for (const other of ['Authorization: Bearer x.y.z', 'authorization: Basic eDp5', good]) {
+      for (const both of [
+        [good, other],
+        [other, good],
+      ]) {
+        const answer = await send(Number(port), 'GET /', [`Host: ${host}`, ...both]);
+        expect(answer.status).toBe(400);
+        expect(answer.body).toContain('"error":"invalid_request"');
+        expect(answer.body).toContain('send one Authorization header, with a scheme and one token');
+      }
+    }
+    expect((await send(Number(port), 'GET /', [`Host: ${host}`, good])).status).toBe(201);
+    await usesReported(1);
+    expect(uses.map((use) => use.outcome)).toEqual(['allowed']);
+  });
+
+  it('takes no bound token with two DPoP headers, though each of them is good (RFC 9449 section 4.3)', async () => {
+    const url = await listen(listener());
+    const { port, host } = new URL(url);
+    protection = {
+      ...protection,
+      verifier: createVerifier({ issuer: local.issuer, audience: AUDIENCE, url: url.slice(0, -1) }),
+    };
+    const prover = await createProver();
+    const accessToken = await local.sign({ cnf: { jkt: prover.thumbprint } });
+    const proof = (): string => `DPoP: ${prover.prove('GET', url, { accessToken })}`;
+    const headers = [`Host: ${host}`, `Authorization: DPoP ${accessToken}`];
+    const answer = await send(Number(port), 'GET /', [...headers, proof(), proof()]);
+    expect(answer.status).toBe(401);
+    expect(answer.body).toContain('"error":"invalid_dpop_proof"');
+    expect((await send(Number(port), 'GET /', [...headers, proof()])).status).toBe(201);
   });
 
   it('answers 403 to a caller that is not on the list, whatever its token allows, and reports why (T120)', async () => {
