@@ -47,7 +47,7 @@ export const DEMAND_IN_FORCE = demandInForce('$2', '$3', '$4');
 
 const OVERTAKEN = 'CS001';
 
-/** What the statement answers with, or no rows if the revisions moved while it waited: it wrote nothing then. */
+/** What the statement answers with, or nothing if the revisions moved while it waited: it wrote nothing then. */
 export const unlessOvertaken = async <Row>(rows: Promise<Row[]>): Promise<Row[]> => {
   try {
     return await rows;

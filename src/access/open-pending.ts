@@ -8,14 +8,24 @@
 import { CompiledQuery, sql } from 'kysely';
 import type { Database } from '../storage/database.ts';
 import { storedKey } from './find-request.ts';
-import { type Opened, type Opening, openRequests } from './open-request.ts';
+import { unlessOvertaken } from './guard.ts';
+import { type Opened, type Opening, openOrThrow } from './open-request.ts';
 
 /** Null: it was overtaken, read again; `full`: its agent has `openMax` pending requests. Throws as `openRequests`. */
-export const openPending = (
+export const openPending = async (
   database: Database,
   opening: Opening,
   openMax: number,
-): Promise<Opened | 'full' | null> =>
+): Promise<Opened | 'full' | null> => {
+  const [opened] = await unlessOvertaken(openWithin(database, opening, openMax));
+  return opened ?? null;
+};
+
+const openWithin = (
+  database: Database,
+  opening: Opening,
+  openMax: number,
+): Promise<(Opened | 'full' | null)[]> =>
   database.db.transaction().execute(async (trx) => {
     const { agentId } = opening.on;
     await sql`select from agents where id = ${agentId} for no key update`.execute(trx);
@@ -25,12 +35,11 @@ export const openPending = (
         (select count(*) from access_requests
           where state = 'pending' and expires_at > now() and agent_id = ${agentId}) as pending`.execute(trx);
     const [seen] = rows;
-    if (seen === undefined || seen.overtaken) return null;
-    if (seen.pending >= openMax) return 'full';
+    if (seen === undefined || seen.overtaken) return [];
+    if (seen.pending >= openMax) return ['full'];
     const query: Database['query'] = async <Row>(
       { text }: { readonly text: string },
       values: readonly unknown[],
     ) => [...(await trx.executeQuery<Row>(CompiledQuery.raw(text, [...values]))).rows];
-    const [opened] = await openRequests({ query }, [opening]);
-    return opened ?? null;
+    return openOrThrow({ query }, [opening]);
   });

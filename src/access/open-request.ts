@@ -183,12 +183,20 @@ export const openRequests = async (
   database: Pick<Database, 'query'>,
   openings: readonly Opening[],
 ): Promise<(Opened | null)[]> => {
+  const opened = await unlessOvertaken(openOrThrow(database, openings));
+  return openings.map((_, index) => opened[index] ?? null);
+};
+
+/** The same within a transaction, which what was overtaken has to end: that is thrown for `unlessOvertaken` around it. */
+export const openOrThrow = async (
+  database: Pick<Database, 'query'>,
+  openings: readonly Opening[],
+): Promise<(Opened | null)[]> => {
   const events = openings.flatMap((opening) => opening.events);
-  const answer = database.query<OpenedRow>(statementFor(openings), [
+  const rows = await database.query<OpenedRow>(statementFor(openings), [
     JSON.stringify(openings.map(rowOf)),
     ...eventValues(events, new Date()),
   ]);
-  const rows = await unlessOvertaken(answer);
   const byId = new Map(rows.map((row) => [row.id, openedOf(row)]));
   return openings.map(({ requestId }) => byId.get(requestId) ?? null);
 };

@@ -121,4 +121,22 @@ describe('what waited while another policy came into force', () => {
     );
     expect(rows).toEqual([]);
   });
+
+  it('opens nothing for people, with what its key stands for held while the statement is under way', async () => {
+    const before = opening({});
+    await openRequests(database, [before]);
+    const { value: key } = before.key;
+    const asked = opening({ key, replaces: before.requestId, decision: decisionWith({}) });
+    const opened = await overtaken(
+      `select from request_keys where request_id = '${before.requestId}' for update`,
+      () => accessRequests(database).openPending(asked, 10),
+    );
+    expect(opened).toBeNull();
+    expect(await eventsOf(asked.requestId)).toEqual([]);
+    const { rows } = await sql<{ id: string }>`
+      select request_id as id from request_keys where request_id in (${before.requestId}, ${asked.requestId})`.execute(
+      database.db,
+    );
+    expect(rows).toEqual([{ id: before.requestId }]);
+  });
 });
