@@ -179,10 +179,22 @@ describe('narrower terms', () => {
       { authorizationDetails: [{ type: 'files', folders: ['people'] }] },
       false,
     ],
+    ['a text where a list was', { authorizationDetails: [{ ...FILES, folders: 'people' }] }, false],
     ['a detail with one more field', { authorizationDetails: [{ ...FILES, more: true }] }, false],
     ['another value', { authorizationDetails: [{ ...FILES, deep: false }] }, false],
   ])('may leave %s: %o -> %s', (_name, left, within) => {
     expect(isWithin(narrowedTerms(before, { ...all, ...left }), before, mayShorten)).toBe(within);
+  });
+
+  it('take no list for a part of the text that was there', () => {
+    const text = { ...before, authorization_details: [{ ...FILES, folders: 'finance' }] };
+    const list = { ...before, authorization_details: [{ ...FILES, folders: ['f'] }] };
+    expect(isWithin(list, text, mayShorten)).toBe(false);
+  });
+
+  it('give no token longer than before, nor longer than the grant, whoever made them', () => {
+    expect(isWithin({ ...before, token_seconds: 46 }, before, mayShorten)).toBe(false);
+    expect(isWithin({ ...before, grant_seconds: 30 }, before, mayShorten)).toBe(false);
   });
 });
 
