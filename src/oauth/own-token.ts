@@ -1,6 +1,7 @@
 /** Access tokens of this issuer that come back to it: who signed them is looked at before anything they say. */
-import { createPublicKey, verify } from 'node:crypto';
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import { parseCompactJws } from '../identity/compact-jws.ts';
+import { isSignedBy } from '../identity/is-signed-by.ts';
 import { ACCESS_TOKEN_TYPE } from '../tokens/access-token.ts';
 import type { PublicJwk } from '../tokens/signing-key.ts';
 import type { SigningKeys } from '../tokens/signing-keys.ts';
@@ -8,12 +9,12 @@ import type { SigningKeys } from '../tokens/signing-keys.ts';
 /** Authorization details make a token long; longer than a form it cannot come. */
 const TOKEN_MAX_CHARACTERS = 56 * 1_024;
 
-const isSignedWith = (token: string, jwk: PublicJwk): boolean => {
-  const end = token.lastIndexOf('.');
-  const key = createPublicKey({ key: jwk, format: 'jwk' });
-  const signature = Buffer.from(token.slice(end + 1), 'base64url');
-  // RSA has no such encoding, and takes no notice of it.
-  return verify('sha256', Buffer.from(token.slice(0, end)), { key, dsaEncoding: 'ieee-p1363' }, signature);
+/** The keys as the cryptographic library reads them, once each: forgotten with what is no longer published. */
+const keyObjects = new WeakMap<PublicJwk, KeyObject>();
+const keyObjectOf = (jwk: PublicJwk): KeyObject => {
+  const key = keyObjects.get(jwk) ?? createPublicKey({ key: jwk, format: 'jwk' });
+  keyObjects.set(jwk, key);
+  return key;
 };
 
 /** The published key of this name. One that another replica has just made is found by a look. */
@@ -45,6 +46,6 @@ export const readOwnToken = async (keys: OwnKeys, token: string): Promise<OwnTok
   const { jti } = read.payload;
   if (typ !== ACCESS_TOKEN_TYPE || typeof kid !== 'string' || typeof jti !== 'string') return null;
   const key = await findKey(keys, kid);
-  if (key === undefined || key.alg !== alg || !isSignedWith(token, key)) return null;
+  if (key === undefined || key.alg !== alg || !isSignedBy(token, keyObjectOf(key))) return null;
   return { kid, jti, payload: read.payload };
 };
