@@ -38,10 +38,19 @@ describe('a key that is known', () => {
   });
 });
 
+it('a key may say what it is for, if it is for this', () => {
+  const members = { alg: 'ES256', use: 'sig', key_ops: ['verify'] };
+  expect(outcome(proofWith({ ...prover.jwk, ...members }))).toBe('good');
+});
+
 describe('a key with one thing wrong', () => {
   it('is refused with its private part', () => {
     const jwk = prover.privateKey.export({ format: 'jwk' });
     expect(outcome(proofWith(jwk))).toBe('proof_key');
+  });
+
+  it.each(['p', 'q', 'dp', 'dq', 'qi', 'oth'])('is refused with %s, a part of a private key', (name) => {
+    expect(outcome(proofWith({ ...prover.jwk, [name]: 'AA' }))).toBe('proof_key');
   });
 
   it.each<[string, Record<string, unknown>]>([
