@@ -3,7 +3,8 @@
 /** Proxies and clients give up on requests that take much longer. */
 export const PREFERRED_WAIT_MAX_SECONDS = 30;
 
-const WAIT = /(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})"?\s*(?:[,;]|$)/i;
+/** A preference, not what is behind the semicolon of another one. */
+const WAIT = /(?:^|,)\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:[,;]|$)/i;
 
 /** Whole seconds, at most `PREFERRED_WAIT_MAX_SECONDS`; null where the client prefers none. */
 export const preferredWaitSeconds = (prefer: string): number | null => {

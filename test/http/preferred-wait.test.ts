@@ -15,6 +15,10 @@ it.each([
   ['wait', null],
   ['await=3', null],
   ['wait=5; foo', 5],
+  ['wait=5, wait=9', 5],
+  ['unknown, WAIT=4', 4],
+  ['other; wait=9', null],
+  ['wait=x, return=minimal', null],
 ])('reads %j as %j', (prefer, seconds) => {
   expect(preferredWaitSeconds(prefer)).toBe(seconds);
 });
