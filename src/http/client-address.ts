@@ -1,6 +1,8 @@
 /**
  * Who is at the other end. Forwarding headers are anybody's to write, so they count only as far as an unbroken
- * chain of proxies that the operator named reaches; without such a proxy the peer itself is the client.
+ * chain of proxies that the operator named reaches; without such a proxy the peer itself is the client. A proxy writes
+ * one of the two headers, and the other may be the sender's own: where they disagree nobody can tell which is true, and
+ * to count such requests as the proxy's would let one sender use up what all behind it have.
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import { BlockList, isIP, isIPv6 } from 'node:net';
@@ -55,8 +57,12 @@ export const parseTrustedProxies = (networks: readonly string[]): BlockList => {
   return trusted;
 };
 
-/** The address to hold responsible for a request that `peer` delivered. */
-export const clientAddress = (peer: string, headers: IncomingHttpHeaders, trusted: BlockList): string => {
+/** The address to hold responsible for a request that `peer` delivered; null where a trusted proxy's headers disagree. */
+export const clientAddress = (
+  peer: string,
+  headers: IncomingHttpHeaders,
+  trusted: BlockList,
+): string | null => {
   const nearest = peer.replace(IPV4_MAPPED, '');
   const isTrusted = (address: string): boolean => trusted.check(address, familyOf(address));
   if (!isTrusted(nearest)) return nearest;
@@ -69,7 +75,6 @@ export const clientAddress = (peer: string, headers: IncomingHttpHeaders, truste
     }
     return client;
   });
-  // A proxy writes one of the two headers; the other may be the sender's own. Where they disagree, believe neither.
   const [client = nearest, ...others] = new Set(origins);
-  return others.length > 0 ? nearest : client;
+  return others.length > 0 ? null : client;
 };

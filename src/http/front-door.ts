@@ -53,34 +53,37 @@ const SECURITY_HEADERS: ReadonlyMap<string, string> = new Map(
 /** Two years, as browsers ask for before they take a host for https only. */
 const STRICT_TRANSPORT_SECURITY = 'max-age=63072000';
 
+type Admitted = { readonly base: URL; readonly client: string };
 type Refusal = { readonly status: 400 | 421 | 431; readonly description: string };
 
-const checkRequest = (request: IncomingMessage, hosts: ReadonlyMap<string, URL>): URL | Refusal => {
+const checkRequest = (
+  request: IncomingMessage,
+  hosts: ReadonlyMap<string, URL>,
+  trusted: BlockList,
+): Admitted | Refusal => {
   if (request.rawHeaders.length / 2 > HEADERS_MAX) return { status: 431, description: 'too many headers' };
   if (!/^\/(?!\/)/.test(request.url ?? '')) {
     return { status: 400, description: 'the request target must be a path' };
   }
   const repeated = request.headers.host === undefined ? 'Host' : repeatedHeader(request.rawHeaders);
   if (repeated !== null) return { status: 400, description: `send one ${repeated} header` };
-  return (
-    hosts.get(request.headers.host?.toLowerCase() ?? '') ?? {
-      status: 421,
-      description: 'this host is not served here',
-    }
-  );
+  const base = hosts.get(request.headers.host?.toLowerCase() ?? '');
+  if (base === undefined) return { status: 421, description: 'this host is not served here' };
+  const client = clientAddress(request.socket.remoteAddress ?? '', request.headers, trusted);
+  return client === null
+    ? { status: 400, description: 'Forwarded and X-Forwarded-For name different clients' }
+    : { base, client };
 };
 
 /** From here on Host and forwarding headers say what is true, whoever sent what; `app.proxy = true` is then safe. */
-const rewriteForwarding = (request: IncomingMessage, base: URL, trusted: BlockList): string => {
+const rewriteForwarding = (request: IncomingMessage, base: URL, client: string): void => {
   const { headers } = request;
-  const client = clientAddress(request.socket.remoteAddress ?? '', headers, trusted);
   for (const name of Object.keys(headers)) {
     if (name === 'forwarded' || name.startsWith('x-forwarded-')) delete headers[name];
   }
   headers.host = base.host;
   headers['x-forwarded-proto'] = base.protocol.slice(0, -1);
   headers['x-forwarded-for'] = client;
-  return client;
 };
 
 /** Answers a request with a JSON object, where no framework does it. */
@@ -111,13 +114,17 @@ export const openFrontDoor = ({ publicUrls, trustedProxies, logger }: FrontDoorO
 
   return {
     admit: (request, response) => {
-      const base = checkRequest(request, hosts);
-      if (base instanceof URL) {
-        setGuards(response, base.protocol === 'https:');
-        return rewriteForwarding(request, base, trusted);
+      const checked = checkRequest(request, hosts, trusted);
+      if ('base' in checked) {
+        setGuards(response, checked.base.protocol === 'https:');
+        rewriteForwarding(request, checked.base, checked.client);
+        return checked.client;
       }
       setGuards(response, false);
-      sendJson(response, base.status, { error: 'invalid_request', error_description: base.description });
+      sendJson(response, checked.status, {
+        error: 'invalid_request',
+        error_description: checked.description,
+      });
       return null;
     },
     fail: (request, response, error) => {

@@ -3,7 +3,7 @@ import { clientAddress, parseTrustedProxies } from '../../src/http/client-addres
 
 const trusted = parseTrustedProxies(['10.0.0.0/8', '192.168.1.1', 'fd00::/8']);
 const PROXY = '10.0.0.1';
-const from = (peer: string, headers: Record<string, string>): string => clientAddress(peer, headers, trusted);
+const from = (peer: string, headers: Record<string, string>) => clientAddress(peer, headers, trusted);
 
 describe("a client's address", () => {
   it.each([[{ 'x-forwarded-for': '1.2.3.4' }], [{ forwarded: 'for=1.2.3.4' }], [{ 'x-real-ip': '1.2.3.4' }]])(
@@ -33,9 +33,11 @@ describe("a client's address", () => {
     ],
     ['Forwarded, hidden', { forwarded: 'for=_hidden' }, PROXY],
     ['both, agreeing', { 'x-forwarded-for': '1.2.3.4', forwarded: 'for=1.2.3.4' }, '1.2.3.4'],
-    ['both, one of them made up', { 'x-forwarded-for': '6.6.6.6', forwarded: 'for=1.2.3.4' }, PROXY],
+    ['both, one of them made up: by none', { 'x-forwarded-for': '6.6.6.6', forwarded: 'for=1.2.3.4' }, null],
+    ['both, one of them rubbish: by none', { 'x-forwarded-for': 'rubbish', forwarded: 'for=1.2.3.4' }, null],
   ])('behind a trusted proxy is told by %s', (_what, headers, address) => {
     expect(from(PROXY, headers as Record<string, string>)).toBe(address);
+    expect(from('8.8.8.8', headers as Record<string, string>)).toBe('8.8.8.8');
   });
 
   it('is one and the same whether the socket speaks IPv4 or IPv6', () => {

@@ -119,6 +119,14 @@ describe('forwarding headers', () => {
     });
   });
 
+  it('of a trusted proxy that name two clients are refused: one of them is the sender’s own', async () => {
+    const two = ['Host: broker.example', 'X-Forwarded-For: 6.6.6.6', 'Forwarded: for=1.2.3.4'];
+    const reply = await send(proxied, 'GET /jwks', two);
+    expect(reply.status).toBe(400);
+    expect(reply.body).toContain('Forwarded and X-Forwarded-For name different clients');
+    expect((await send(port, 'GET /jwks', two)).status).toBe(200);
+  });
+
   it('of a trusted proxy tell the client, never host or scheme', async () => {
     const { body } = await send(proxied, 'GET /jwks', claims);
     expect(body).not.toContain('evil');
