@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { readAgentFacets } from '../identity/agent-facets.ts';
 import type { SignInReason } from '../reasons/console.ts';
+import { displayName } from '../registry/display-text.ts';
 import type { Person } from './sessions.ts';
 
 /** Which check failed. */
@@ -19,6 +20,9 @@ const guid = z
 /** Longest name or username that is kept; Entra's own limits are 256 and 113. */
 const NAME_MAX_LENGTH = 256;
 
+/** A label and nothing more: what could turn a page around is left out. */
+const personName = z.string().max(NAME_MAX_LENGTH).transform(displayName);
+
 const claims = z.object({
   ver: z.literal('2.0'),
   iss: z.string(),
@@ -27,8 +31,8 @@ const claims = z.object({
   oid: guid,
   nonce: z.string(),
   exp: z.number(),
-  name: z.string().trim().min(1).max(NAME_MAX_LENGTH).optional(),
-  preferred_username: z.string().trim().min(1).max(NAME_MAX_LENGTH).optional(),
+  name: personName.optional(),
+  preferred_username: personName.optional(),
   auth_time: z.int().min(0).optional(),
   acrs: z.union([z.string(), z.array(z.string())]).optional(),
   idtyp: z.string().optional(),
@@ -77,12 +81,12 @@ export const checkIdToken = (
   if (data.nonce !== expected.nonce) return { reason: 'id_token_nonce' };
   if (data.exp * 1000 <= expected.now.getTime()) return { reason: 'id_token_expired' };
   if (!isPerson(data)) return { reason: 'id_token_not_a_person' };
-  const username = data.preferred_username ?? data.oid;
+  const username = data.preferred_username || data.oid;
   return {
     person: {
       tenant: data.tid,
       object: data.oid,
-      name: data.name ?? username,
+      name: data.name || username,
       username,
       roles: [...new Set(data.roles)].sort(),
       authenticatedAt: authenticatedAt(data, expected.now),

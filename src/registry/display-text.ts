@@ -1,8 +1,15 @@
 /**
  * Text that people are shown where they decide: no control, formatting (bidirectional, zero-width) or private
- * character and no lone surrogate, so that what an approver reads is what is stored.
+ * character, no lone surrogate and no tower of marks, so that what an approver reads is what is stored, where it stands.
  */
-export const DISPLAY_TEXT = /^[^\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]*$/u;
+export const DISPLAY_TEXT = /^(?!.*\p{M}{5})[^\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]*$/u;
 
 /** The same, with line breaks. */
-export const DISPLAY_PARAGRAPHS = /^(?:[^\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]|\n)*$/u;
+export const DISPLAY_PARAGRAPHS = /^(?!(?:.|\n)*\p{M}{5})(?:[^\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}]|\n)*$/u;
+
+/** A name that others gave, as such text: what that may not hold is left out of it. */
+export const displayName = (name: string): string =>
+  name
+    .replaceAll(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Z}]+/gu, ' ')
+    .replaceAll(/(\p{M}{4})\p{M}+/gu, '$1')
+    .trim();

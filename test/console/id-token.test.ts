@@ -79,3 +79,11 @@ it.each([
 it.each([null, 'text', [], {}])('refuses %j as claims', (token) => {
   expect(checkIdToken(token, expected)).toEqual({ reason: 'id_token_claims' });
 });
+
+it.each([
+  ['turned text and what cannot be seen', '\u202EAda\u202C\u200B L.', 'Ada L.'],
+  ['a tower of marks', `A${'\u0351'.repeat(60)}`, `A${'\u0351'.repeat(4)}`],
+  ['nothing that can be seen', '\u200B\u2060', 'person@lab.example'],
+])('takes a name without %s', (_, name, shown) => {
+  expect(checkIdToken({ ...good, name }, expected)).toMatchObject({ person: { name: shown } });
+});
