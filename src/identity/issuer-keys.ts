@@ -20,6 +20,8 @@ const UNKNOWN_KEY_PAUSE_MS = 30_000;
 /** A key name not found is not looked for again so soon, so that one bad caller does not use up the pause. */
 const MISSING_KEY_MS = 60_000;
 const MISSING_KEYS_MAX = 1_000;
+/** So many wait for one fetch, a form each; whoever comes then is told to come again. */
+const WAITING_MAX = 1_024;
 const BACKOFF_FIRST_MS = 1_000;
 const BACKOFF_MAX_MS = 60_000;
 
@@ -80,6 +82,17 @@ export const createIssuerKeys = ({ issuer, load, clock, logger }: IssuerKeysOpti
     return loading;
   };
 
+  let waiting = 0;
+  const refreshed = async (): Promise<void> => {
+    if (waiting >= WAITING_MAX) throw new KeysUnavailable(issuer, 1);
+    waiting += 1;
+    try {
+      await refresh();
+    } finally {
+      waiting -= 1;
+    }
+  };
+
   const mayFetchFor = (keyId: string): boolean => {
     if (failures > 0) return loading === null && backoffLeftMs() === 0;
     if (usable() === null || loading !== null) return true;
@@ -102,14 +115,16 @@ export const createIssuerKeys = ({ issuer, load, clock, logger }: IssuerKeysOpti
       if (known && key !== undefined) {
         const age = since(known.at);
         if (age <= FRESH_MS || backoffLeftMs() > 0) return key;
-        const refreshed = refresh();
-        if (age <= OVERDUE_MS || failures > 0) return key;
-        await refreshed;
+        if (age <= OVERDUE_MS || failures > 0) {
+          void refresh();
+          return key;
+        }
+        await refreshed();
         return snapshot?.keys.get(keyId) ?? 'unknown';
       }
       const fetched = mayFetchFor(keyId);
       if (fetched && known) unknownSoughtAt = clock().getTime();
-      if (fetched) await refresh();
+      if (fetched) await refreshed();
       const current = usable();
       const found = current?.keys.get(keyId);
       if (found !== undefined) return found;

@@ -5,6 +5,7 @@ import type { Requests } from '../access/requests.ts';
 import type { Refusals } from '../audit/refusals.ts';
 import type { Clock } from '../clock.ts';
 import type { Form } from '../http/form.ts';
+import type { Pause } from '../http/slots.ts';
 import type { VerifiedWorkload } from '../identity/verified-workload.ts';
 import type { GuardedVerifier } from '../limits/guard-assertions.ts';
 import type { RateLimits } from '../limits/rate-limits.ts';
@@ -53,6 +54,8 @@ export type ExchangeCall = {
   /** The client's address, for the trail of rejected strangers. */
   readonly address: string;
   readonly traceId: string;
+  /** Waits without being an exchange under way. */
+  readonly pause: Pause;
   /** Null: the client wants its answer at once. */
   readonly wait: PreferredWait | null;
 };

@@ -70,7 +70,8 @@ const identifyCaller = async (
   call: ExchangeCall,
   request: ExchangeRequest,
 ): Promise<Pick<Asking, 'workload' | 'allowance'> | Refused | Throttled> => {
-  const workload = await verifyCaller(parts, call, request);
+  // Whoever names a key that has to be asked for takes no place from those whose keys are known.
+  const workload = await call.pause(verifyCaller(parts, call, request));
   if ('kind' in workload) return workload;
   const allowance = openAllowance(parts, workload, call);
   return allowance.look() ?? { workload, allowance };

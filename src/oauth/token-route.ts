@@ -99,6 +99,7 @@ export const openTokenRoute = (options: TokenRouteOptions): TokenRoute => {
         proofs: dpop === undefined ? [] : (request.headersDistinct.dpop ?? []),
         address,
         traceId: traceIdOf(String(traceparent ?? '')),
+        pause,
         wait,
       });
       for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);

@@ -107,6 +107,22 @@ describe("Entra's keys", () => {
     await fault('DELETE');
     await world.stop();
   });
+
+  it('that are waited for take no place from those that are known', async () => {
+    world = await startWorld();
+    expect((await ask()).status).toBe(200);
+    await fault('POST', 'keys_slow');
+    const invented = await Promise.all(
+      Array.from({ length: 400 }, (_, index) =>
+        world.assertion('support-agent', { header: { kid: `invented-${index}` } }),
+      ),
+    );
+    const flood = invented.map((subject_token) => world.exchange({ ...READ, subject_token }));
+    for (let count = 0; count < 5; count += 1) expect((await ask()).status).toBe(200);
+    await fault('DELETE');
+    await Promise.all(flood);
+    await world.stop();
+  });
 });
 
 describe('a start without what must hold', () => {

@@ -118,6 +118,7 @@ export const realAgent = (world: Inside, id: string): RealAgent => {
         proofs: [],
         address: '127.0.0.1',
         traceId: '00000000000000000000000000000001',
+        pause: (waiting) => waiting,
         wait: null,
       });
     },
