@@ -21,12 +21,16 @@ export type IssuerKeysOptions = {
   readonly now: () => number;
   /** How long keys stay good after the last successful read. */
   readonly staleSeconds: number;
+  /** Milliseconds between two reads for the sake of unknown key ids, as it is now. */
+  readonly cooldownMs: () => number;
 };
 
 /** As long as the broker lets its keys be cached; a removed key is refused after that. */
 const FRESH_MS = 300_000;
-/** Between two reads for the sake of unknown key ids. */
-const UNKNOWN_KEY_COOLDOWN_MS = 30_000;
+/** Where anybody may name a key. */
+export const UNKNOWN_KEY_COOLDOWN_MS = 30_000;
+/** Where a new key is expected: one was withdrawn, or it is the issuer alone that names it. */
+export const EXPECTED_KEY_COOLDOWN_MS = 1_000;
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 60_000;
 /** Two orders of magnitude above a real answer; what is slower or larger is not one. */
@@ -97,9 +101,7 @@ export const createIssuerKeys = (options: IssuerKeysOptions): JWTVerifyGetKey<Cr
   const since = (time: number): number => Math.abs(now() - time);
   const mayRead = (): boolean => {
     const pause =
-      failures === 0
-        ? UNKNOWN_KEY_COOLDOWN_MS
-        : Math.min(FIRST_RETRY_MS * 2 ** (failures - 1), LAST_RETRY_MS);
+      failures === 0 ? options.cooldownMs() : Math.min(FIRST_RETRY_MS * 2 ** (failures - 1), LAST_RETRY_MS);
     return reading !== null || since(triedAt) >= pause;
   };
   const age = (): number => (keys === null ? Number.POSITIVE_INFINITY : since(keys.readAt));

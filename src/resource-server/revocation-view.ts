@@ -37,6 +37,8 @@ export type RevocationView = {
   readonly isRevoked: (token: TokenFacts) => boolean;
   /** Whether what the key signs at `issuedAt` is refused. */
   readonly isKeyWithdrawn: (facts: Pick<TokenFacts, 'keyId' | 'issuedAt'>) => boolean;
+  /** Milliseconds since the epoch, by this clock, at which a key was told to be withdrawn last; `-Infinity`: never. */
+  readonly keyWithdrawnAt: () => number;
   /** Seconds since all of this was true; `Infinity` before the first answer. */
   readonly ageSeconds: () => number;
 };
@@ -66,6 +68,7 @@ export const createRevocationView = (clocks: RevocationClocks, entriesMax = ENTR
   };
   const maps = [revoked, ...NOT_BEFORE_KINDS.map((kind) => notBefore[kind])];
   let globalNotBefore = 0;
+  let keyWithdrawnAt = Number.NEGATIVE_INFINITY;
   let reached: { readonly cursor: string; readonly issuedAt: number; readonly at: number } | null = null;
 
   const forgetPast = (seconds: number): void => {
@@ -78,6 +81,9 @@ export const createRevocationView = (clocks: RevocationClocks, entriesMax = ENTR
     if (known + coming > entriesMax) throw new Error(`there are more than ${entriesMax} revocations`);
   };
 
+  const isKeyWithdrawn: RevocationView['isKeyWithdrawn'] = ({ keyId, issuedAt }) =>
+    issuedAt <= (notBefore.keys.get(keyId) ?? 0);
+
   const take = (answer: RevocationAnswer): void => {
     const { issuedAt, cursor, after } = answer;
     if (issuedAt > clocks.now() / 1_000 + tolerance) throw new Error('the answer is from the future');
@@ -87,6 +93,8 @@ export const createRevocationView = (clocks: RevocationClocks, entriesMax = ENTR
       throw new Error('the answer goes on from another place than the one that was reached');
     forgetPast(Math.max(issuedAt, reached?.issuedAt ?? 0));
     checkRoom(answer);
+    if (answer.notBefore.keys.some(([keyId, issuedAt]) => !isKeyWithdrawn({ keyId, issuedAt })))
+      keyWithdrawnAt = clocks.now();
     for (const entry of answer.revoked) keepLatest(revoked, entry);
     for (const kind of NOT_BEFORE_KINDS)
       for (const entry of answer.notBefore[kind]) keepLatest(notBefore[kind], entry);
@@ -98,8 +106,6 @@ export const createRevocationView = (clocks: RevocationClocks, entriesMax = ENTR
         : { cursor, issuedAt, at: clocks.monotonic() };
   };
 
-  const isKeyWithdrawn: RevocationView['isKeyWithdrawn'] = ({ keyId, issuedAt }) =>
-    issuedAt <= (notBefore.keys.get(keyId) ?? 0);
   const isRevoked: RevocationView['isRevoked'] = ({
     tokenId,
     keyId,
@@ -121,5 +127,12 @@ export const createRevocationView = (clocks: RevocationClocks, entriesMax = ENTR
     const sinceItWasMade = clocks.now() / 1_000 - reached.issuedAt - tolerance;
     return Math.max(sinceItCame, sinceItWasMade);
   };
-  return { cursor: () => reached?.cursor ?? null, take, isRevoked, isKeyWithdrawn, ageSeconds };
+  return {
+    cursor: () => reached?.cursor ?? null,
+    take,
+    isRevoked,
+    isKeyWithdrawn,
+    keyWithdrawnAt: () => keyWithdrawnAt,
+    ageSeconds,
+  };
 };

@@ -6,7 +6,7 @@
  */
 import { jwtVerify } from 'jose';
 import { type BackgroundGet, backgroundGetBy, createBackgroundGet } from './background-get.ts';
-import { createIssuerKeys } from './issuer-keys.ts';
+import { createIssuerKeys, EXPECTED_KEY_COOLDOWN_MS } from './issuer-keys.ts';
 import { readBounded } from './read-bounded.ts';
 import { parseRevocationAnswer } from './revocation-answer.ts';
 import { createRevocationView, type TokenFacts } from './revocation-view.ts';
@@ -43,6 +43,8 @@ export type Revocations = {
   readonly opened: Promise<void>;
   /** Whether the token was taken back. @throws RevocationsUnavailable when the view is older than its budget */
   readonly isRevoked: (token: TokenFacts) => boolean;
+  /** Milliseconds since the epoch at which a signing key was told to be withdrawn last; `-Infinity`: never. */
+  readonly keyWithdrawnAt: () => number;
   /** Seconds since all that is known was true, for a gauge or a health check; `Infinity` before the first answer. */
   readonly ageSeconds: () => number;
   /** Ends the following; from then on nothing is known. */
@@ -89,6 +91,7 @@ export const followRevocations = (options: RevocationsOptions): Revocations => {
     fetch: options.fetch ?? fetch,
     now,
     staleSeconds: options.staleKeysSeconds ?? STALE_KEYS_SECONDS,
+    cooldownMs: () => EXPECTED_KEY_COOLDOWN_MS,
   });
   const get: BackgroundGet =
     options.fetch === undefined ? createBackgroundGet() : backgroundGetBy(options.fetch);
@@ -172,6 +175,7 @@ export const followRevocations = (options: RevocationsOptions): Revocations => {
       if (ageSeconds() <= staleSeconds) return view.isRevoked(token);
       throw new RevocationsUnavailable('whether the token was revoked cannot be told');
     },
+    keyWithdrawnAt: view.keyWithdrawnAt,
     ageSeconds,
     close: () => {
       closed = true;

@@ -5,7 +5,7 @@
  */
 import { errors, type JWTPayload, jwtVerify } from 'jose';
 import { createUseCheck, type ProvenRequest } from './bound-use.ts';
-import { createIssuerKeys } from './issuer-keys.ts';
+import { createIssuerKeys, EXPECTED_KEY_COOLDOWN_MS, UNKNOWN_KEY_COOLDOWN_MS } from './issuer-keys.ts';
 import { type Refusal, type RefusalReason, refuse, type Scheme } from './refusal.ts';
 import {
   CLOCK_TOLERANCE_SECONDS,
@@ -141,6 +141,11 @@ export const createVerifier = (options: VerifierOptions): Verifier => {
     fetch: options.fetch ?? fetch,
     now,
     staleSeconds: options.staleKeysSeconds ?? STALE_KEYS_SECONDS,
+    // Whoever names an invented key just before must not keep the successor of a withdrawn one out.
+    cooldownMs: () =>
+      Math.abs(now() - revocations.keyWithdrawnAt()) < UNKNOWN_KEY_COOLDOWN_MS
+        ? EXPECTED_KEY_COOLDOWN_MS
+        : UNKNOWN_KEY_COOLDOWN_MS,
   });
 
   const verifySignature = async (

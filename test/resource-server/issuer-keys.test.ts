@@ -1,6 +1,11 @@
 import type { JWK } from 'jose';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createVerifier, KeysUnavailable, type Verifier } from '../../src/resource-server/index.ts';
+import {
+  createVerifier,
+  KeysUnavailable,
+  type Revocations,
+  type Verifier,
+} from '../../src/resource-server/index.ts';
 import { NOTHING_REVOKED } from './local-feed.ts';
 import { AUDIENCE, createSigningKey, json, type LocalIssuer, startIssuer } from './local-issuer.ts';
 
@@ -16,7 +21,7 @@ beforeEach(async () => {
 });
 afterEach(() => local.close());
 
-const newVerifier = (options: { fetch?: typeof fetch } = {}): Verifier =>
+const newVerifier = (options: { fetch?: typeof fetch; revocations?: Revocations } = {}): Verifier =>
   createVerifier({
     issuer: local.issuer,
     audience: AUDIENCE,
@@ -66,6 +71,20 @@ describe('reading the keys', () => {
       expect(await outcome(verifier, await sign({}, { key: stranger }))).toBe('unknown_key');
     }
     expect(reads()).toBe(2);
+  });
+
+  it('finds the successor of a withdrawn key within a second, and of that one too, whoever invented ids before', async () => {
+    let withdrawnAt = Number.NEGATIVE_INFINITY;
+    const verifier = newVerifier({ revocations: { ...NOTHING_REVOKED, keyWithdrawnAt: () => withdrawnAt } });
+    expect(await outcome(verifier, await sign())).toBe('allowed');
+    for (let withdrawal = 0; withdrawal < 2; withdrawal += 1) {
+      const [next, stranger] = [await createSigningKey(), await createSigningKey()];
+      expect(await outcome(verifier, await sign({}, { key: stranger }))).toBe('unknown_key');
+      local.publish([next.jwk]);
+      withdrawnAt = Date.now() + passed;
+      passed += 1_100;
+      expect(await outcome(verifier, await sign({}, { key: next }))).toBe('allowed');
+    }
   });
 
   it('forgets a key that is no longer published', async () => {

@@ -23,6 +23,7 @@ export type LocalFeed = {
 export const NOTHING_REVOKED: Revocations = {
   opened: Promise.resolve(),
   isRevoked: () => false,
+  keyWithdrawnAt: () => Number.NEGATIVE_INFINITY,
   ageSeconds: () => 0,
   close: () => {},
 };
