@@ -26,6 +26,8 @@ describe('a configuration', () => {
         audience: 1_200,
         vote: 30,
         sign_in: 30,
+        report: 6_000,
+        introspection: 6_000,
         open: 5,
       },
       registryFiles: [],

@@ -108,19 +108,16 @@ export const refuseAgent = async (
   const over = await (reason === 'proof_nonce' ? caller.allowance.take() : caller.allowance.takeMiss());
   if (over !== null) return over;
   const requestId = newRequestId();
-  const told = await parts.refusals.tell(
-    `request ${caller.agent.id} ${reason} ${Object.values(facts).flat().join(' ')}`,
-    [
-      ...callerEvents(caller, requestId),
-      {
-        name: 'request.refused',
-        requestId,
-        agentId: caller.agent.id,
-        traceId: caller.traceId,
-        data: { reason, ...facts },
-      },
-    ],
-  );
+  const told = await parts.refusals.tell(`request ${caller.agent.id} ${reason} ${JSON.stringify(facts)}`, [
+    ...callerEvents(caller, requestId),
+    {
+      name: 'request.refused',
+      requestId,
+      agentId: caller.agent.id,
+      traceId: caller.traceId,
+      data: { reason, ...facts },
+    },
+  ]);
   return refused(reason, told);
 };
 

@@ -13,6 +13,8 @@ import { type ApiCallerParts, type ApiState, refuseApi, requireApi, takeOfApi } 
 const USES_MAX = 200;
 /** Equal uses that one entry stands for: what a busy process has within a second, many times. */
 const COUNT_MAX = 100_000;
+/** A time has fractions of any length, and the trail keeps it for good. */
+const AT_MAX_LENGTH = 40;
 
 const tokenUses = z
   .array(
@@ -26,7 +28,7 @@ const tokenUses = z
         .regex(/^[a-z_]{1,40}$/)
         .nullable()
         .default(null),
-      at: z.iso.datetime({ offset: true }),
+      at: z.iso.datetime({ offset: true }).max(AT_MAX_LENGTH),
       count: z.int().min(1).max(COUNT_MAX).default(1),
     }),
   )

@@ -35,6 +35,28 @@ export const isProofAlgorithm = (value: unknown): value is ProofAlgorithm =>
 const isCoordinate = (value: unknown): value is string =>
   typeof value === 'string' && decodeBase64url(value)?.length === COORDINATE_BYTES;
 
+/**
+ * The y of Ed25519 points of small order, hex, the sign of x left out. One signature, made without any private key, is
+ * such a key's over every eighth text or over all, where the library does not refuse it (RFC 8032 leaves it open).
+ */
+const SMALL_ORDER: ReadonlySet<string> = new Set([
+  '00'.repeat(32),
+  `01${'00'.repeat(31)}`,
+  `ec${'ff'.repeat(30)}7f`,
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+]);
+/** A y that is written one prime too large: another spelling of a small one. */
+const NOT_REDUCED = /^e[d-f](?:ff){30}7f$|^f[0-9a-f](?:ff){30}7f$/;
+
+const isEdwardsPoint = (value: unknown): value is string => {
+  if (!isCoordinate(value)) return false;
+  const point = Buffer.from(value, 'base64url');
+  point.writeUInt8(point.readUInt8(COORDINATE_BYTES - 1) & 0x7f, COORDINATE_BYTES - 1);
+  const y = point.toString('hex');
+  return !SMALL_ORDER.has(y) && !NOT_REDUCED.test(y);
+};
+
 const isModulus = (value: unknown): value is string => {
   const modulus = typeof value === 'string' ? decodeBase64url(value) : null;
   const first = modulus?.[0];
@@ -48,7 +70,7 @@ const REQUIRED: Readonly<Record<ProofAlgorithm, (jwk: Jwk) => Record<string, str
   ES256: ({ crv, kty, x, y }) =>
     kty === 'EC' && crv === 'P-256' && isCoordinate(x) && isCoordinate(y) ? { crv, kty, x, y } : null,
   Ed25519: ({ crv, kty, x }) =>
-    kty === 'OKP' && crv === 'Ed25519' && isCoordinate(x) ? { crv, kty, x } : null,
+    kty === 'OKP' && crv === 'Ed25519' && isEdwardsPoint(x) ? { crv, kty, x } : null,
   EdDSA: (jwk) => REQUIRED.Ed25519(jwk),
   RS256: ({ e, kty, n }) => (kty === 'RSA' && e === EXPONENT && isModulus(n) ? { e, kty, n } : null),
 };

@@ -37,19 +37,20 @@ describe('a report of uses', () => {
     expect(await countedUses()).toBe('3');
   });
 
-  it('tells in the trace why the API refused, by a plain word alone', async () => {
+  it('tells in the trace why the API refused, by a plain word alone, and when, in a few characters', async () => {
     const { body } = await world.exchange({
       subject_token: await world.assertion('support-agent'),
       audience: 'api://knowledge.dev',
     });
     const { jti } = JSON.parse(atob(body.access_token.split('.')[1] ?? ''));
     const use = { event_id: 'why', jti, outcome: 'refused', status: 401, at: new Date().toISOString() };
-    const report = async (reason: string) =>
-      world.post('/token-use', JSON.stringify([{ ...use, reason }]), {
+    const report = async (reason: string, at = use.at) =>
+      world.post('/token-use', JSON.stringify([{ ...use, reason, at }]), {
         'content-type': 'application/json',
         authorization: `Bearer ${await world.assertion('api://knowledge.dev')}`,
       });
     expect((await report('<b>revoked</b>')).status).toBe(400);
+    expect((await report('revoked', use.at.replace('Z', `${'0'.repeat(50)}Z`))).status).toBe(400);
     expect((await report('revoked')).body).toEqual({ recorded: 1 });
     const { rows } = await sql<{ reason: string }>`
       select convert_from(body, 'UTF8')::jsonb #>> '{reason}' as reason from audit_events

@@ -1,12 +1,14 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createProofCheck } from '../../src/proof/check-proof.ts';
+import { createProofKeyReader } from '../../src/proof/proof-key.ts';
 import { createProver, type Prover } from '../support/prover.ts';
 
 const TARGET = 'https://broker.example/token';
 const NOW = 1_770_000_000;
 const DEMAND = { method: 'POST', target: TARGET, now: NOW };
 const checkProof = createProofCheck();
+const readProofKey = createProofKeyReader();
 
 let prover: Prover;
 beforeAll(async () => {
@@ -70,6 +72,25 @@ describe('a key with one thing wrong', () => {
     ['no coordinate', { y: undefined }],
   ])('is refused: %s', (_name, members) => {
     expect(outcome(proofWith({ ...prover.jwk, ...members }))).toBe('proof_key');
+  });
+
+  it.each([
+    '0000000000000000000000000000000000000000000000000000000000000000',
+    '0000000000000000000000000000000000000000000000000000000000000080',
+    '0100000000000000000000000000000000000000000000000000000000000000',
+    '0100000000000000000000000000000000000000000000000000000000000080',
+    'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+    'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff',
+    '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+    '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85',
+    'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+    'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa',
+    'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+    'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff',
+  ])('is refused as an Ed25519 point of small order, or written too large: %s', (hex) => {
+    const jwk = { kty: 'OKP', crv: 'Ed25519', x: Buffer.from(hex, 'hex').toString('base64url') };
+    expect(readProofKey(jwk, 'Ed25519')).toBeNull();
+    expect(readProofKey(jwk, 'EdDSA')).toBeNull();
   });
 
   it.each([
