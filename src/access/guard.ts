@@ -2,8 +2,7 @@
  * The guard in front of every statement that opens or issues: the agent's row locked FOR KEY SHARE with the
  * condition on that row, and the revisions that it was decided on still in force. A change of the agent locks the row
  * FOR UPDATE first, so it either sees this statement's commit or this statement sees it; a block outlasts whatever was
- * under way when it was committed (`blocks.ts`). Policy and registry are those in force when the statement began: one that
- * waited for the agent's row may still commit on them, the lock timeout of half a second later at most.
+ * under way when it was committed (`blocks.ts`).
  * No row, no write: the caller reads again.
  *
  * A statement that waits for a row, of the agent or of the grant, still compares the revisions that it saw before. So each
