@@ -33,14 +33,32 @@ const endOfString = (text: string, start: number): number => {
   return end < 0 ? text.length : end;
 };
 
-/** How many members the text writes down: colons outside strings. Null if it nests too deeply. */
+/**
+ * Whether the string from `start` to `end` is a member's name that is written with an escape. V8 13.6 (Node 24, 26) takes
+ * such a name for another one once it has parsed a text with that (nodejs/node#63785), so that names can be hidden from us.
+ */
+const isEscapedName = (text: string, start: number, end: number): boolean => {
+  if (!text.slice(start, end).includes('\\')) return false;
+  let next = end + 1;
+  while (' \t\n\r'.includes(text.charAt(next)) && next < text.length) next += 1;
+  return text.charCodeAt(next) === COLON;
+};
+
+/**
+ * How many members the text writes down: colons outside strings. Null if it nests too deeply, or writes a name with an
+ * escape, which nobody does who means well.
+ */
 const countWrittenMembers = (text: string): number | null => {
+  const escapes = text.includes('\\');
   let members = 0;
   let depth = 0;
   for (let index = 0; index < text.length; index += 1) {
     const code = text.charCodeAt(index);
-    if (code === QUOTE) index = endOfString(text, index);
-    else if (code === COLON) members += 1;
+    if (code === QUOTE) {
+      const end = endOfString(text, index);
+      if (escapes && isEscapedName(text, index, end)) return null;
+      index = end;
+    } else if (code === COLON) members += 1;
     else if (isOpening(code)) depth += 1;
     else if (isClosing(code)) depth -= 1;
     if (depth > DEPTH_MAX) return null;

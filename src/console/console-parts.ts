@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import type { Refusals } from '../audit/refusals.ts';
 import type { Clock } from '../clock.ts';
 import type { Form } from '../http/form.ts';
+import type { Pause } from '../http/slots.ts';
 import type { GuardedVerifier } from '../limits/guard-assertions.ts';
 import type { RateLimits } from '../limits/rate-limits.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
@@ -56,6 +57,8 @@ export type ConsoleState = {
   session: Session | null;
   /** As the front door found it. */
   clientAddress: string;
+  /** Waits without taking the place of another page. */
+  pause: Pause;
   /** The form of a post, once it was read. */
   form: Form | null;
   /** What the person typed, kept on whatever page answers. */

@@ -68,7 +68,11 @@ export const answerSafely =
 /** So many pages at a time; others are told to come back at once. */
 export const boundedPages = (parts: ConsoleParts): Middleware => {
   const slots = openSlots(SLOTS.pages, parts.observeShed);
-  return (_context, next) => withinSlots(slots, next);
+  return (context, next) =>
+    withinSlots(slots, (pause) => {
+      context.state.pause = pause;
+      return next();
+    });
 };
 
 /** Only a post from a page of this very origin passes; nothing is read of any other. */

@@ -48,7 +48,7 @@ const checkWorkload = async (
   const assertion = BEARER.exec(authorization ?? '')?.[1];
   if (assertion === undefined) return { caller: 'bearer_missing' };
   const from = { address: context.state.clientAddress, now: parts.clock() };
-  const verified = await parts.verifyAssertion(assertion, from);
+  const verified = await context.state.pause(parts.verifyAssertion(assertion, from));
   if ('exceeded' in verified) return verified;
   if ('reason' in verified) return { assertion: verified.reason };
   const { tenantId: tenant, objectId: object, roles } = verified.workload;

@@ -70,10 +70,13 @@ export class TooMuchUnderWay extends Error {
 }
 
 /** The result of the work. Throws `TooMuchUnderWay` at once where there is no room for it. */
-export const withinSlots = async <Result>(slots: Slots, work: () => Promise<Result>): Promise<Result> => {
+export const withinSlots = async <Result>(
+  slots: Slots,
+  work: (pause: Pause) => Promise<Result>,
+): Promise<Result> => {
   let done: { readonly result: Result } | undefined;
-  await slots(async () => {
-    done = { result: await work() };
+  await slots(async (pause) => {
+    done = { result: await work(pause) };
   });
   if (done === undefined) throw new TooMuchUnderWay();
   return done.result;

@@ -7,7 +7,7 @@ import Router from '@koa/router';
 import { findOwnRequest } from '../access/find-own.ts';
 import { cancelRequest, endGrant, revokeToken } from '../access/revoke.ts';
 import { type Form, readForm } from '../http/form.ts';
-import { openSlots, SLOTS, withinSlots } from '../http/slots.ts';
+import { openSlots, type Pause, SLOTS, withinSlots } from '../http/slots.ts';
 import { traceIdOf } from '../http/trace-id.ts';
 import { REQUEST_ID_PREFIX } from '../ids.ts';
 import type { Reason } from '../reasons.ts';
@@ -65,10 +65,15 @@ const takeBack = async (parts: RevocationParts, agentId: string, name: string): 
 };
 
 /** Null: whatever was named is good for nothing from now on, and that is stored. */
-const revoke = async (parts: RevocationParts, call: Call): Promise<Refused | Throttled | null> => {
+const revoke = async (
+  parts: RevocationParts,
+  call: Call,
+  pause: Pause,
+): Promise<Refused | Throttled | null> => {
   const asked = parseCaller(call.form, call.authorization);
   if (asked.reason !== undefined) return refuseMalformed(parts, call, asked.reason);
-  const workload = await verifyCaller(parts, call, asked.value);
+  // As for exchanges: keys are waited for outside of the bound.
+  const workload = await pause(verifyCaller(parts, call, asked.value));
   if ('kind' in workload) return workload;
   const allowance = openAllowance(parts, workload, call);
   const exhausted = await allowance.look();
@@ -119,7 +124,7 @@ export const revocationRoutes = (parts: RevocationParts): Router => {
       return;
     }
     const call = readCall(form, context.req.headers, context.state.clientAddress);
-    const refusal = await withinSlots(revocations, () => revoke(parts, call));
+    const refusal = await withinSlots(revocations, (pause) => revoke(parts, call, pause));
     if (refusal === null) {
       context.status = 200;
       context.body = Buffer.alloc(0);

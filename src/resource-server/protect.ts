@@ -83,13 +83,15 @@ const verify = async (
   }
 };
 
-/** Reports the use when its status is known; 'close' comes for broken connections too. */
+/** Reports the use when its status is known; 'close' comes for broken connections too, and may have come already. */
 const reportAtEnd = (
   uses: UseReporter | undefined,
   response: ServerResponse,
   use: Omit<TokenUse, 'status'>,
 ): void => {
-  if (uses !== undefined) response.once('close', () => uses.report({ ...use, status: response.statusCode }));
+  const report = (): void => uses?.report({ ...use, status: response.statusCode });
+  if (response.closed) report();
+  else response.once('close', report);
 };
 
 /** True when the request may go on; otherwise it is answered. */
@@ -98,6 +100,8 @@ const admit = async (protection: Protection, exchange: Exchange): Promise<boolea
   if (verification === null) return false;
   const { request, response } = exchange;
   if ('token' in verification) {
+    // Nobody would hear of it, and whoever goes away at once could have done in silence what leaves a trace otherwise.
+    if (response.closed) return false;
     const { token } = verification;
     reportAtEnd(protection.uses, response, { tokenId: token.tokenId, outcome: 'allowed' });
     tokens.set(request, token);
