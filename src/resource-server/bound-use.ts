@@ -27,6 +27,11 @@ export type Use = {
   readonly request: ProvenRequest | undefined;
 };
 
+/** A router takes the path as it came, and the comparison resolves it: `/a/%2e%2e/b` is another resource to each. */
+const DOT_SEGMENT = /\/(?:\.|%2e){1,2}(?=[/?]|$)/i;
+const isPlainPath = (target: string): boolean =>
+  target.startsWith('/') && !DOT_SEGMENT.test(target.split('?', 1)[0] ?? '');
+
 export type CheckUse = (use: Use) => RefusalReason | null;
 
 /** `url`: the API's public base URL; null: it takes no proofs. `now`: milliseconds. Throws if `url` is no http address. */
@@ -40,6 +45,7 @@ export const createUseCheck = ({ url, now }: { url: string | null; now: () => nu
     if (scheme === 'Bearer') return token.proofKey === null ? null : 'key_bound';
     if (token.proofKey === null) return 'not_key_bound';
     if (request === undefined || request.proofs.length === 0) return 'proof_missing';
+    if (!isPlainPath(request.target)) return 'proof_target';
     const seconds = now() / 1000;
     const checked = checkProof(request.proofs, {
       method: request.method,

@@ -99,7 +99,13 @@ const LABELS = [
   '__proto__x',
 ];
 
-const anyValue = fc.option(fc.jsonValue(), { nil: undefined });
+/** Names with an escape are refused before any claim is looked at. */
+const escapesNames = (value: unknown): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  Object.entries(value).some(([name, member]) => JSON.stringify(name).includes('\\') || escapesNames(member));
+const json = fc.jsonValue().filter((value) => !escapesNames(value));
+const anyValue = fc.option(json, { nil: undefined });
 const changedClaim = fc
   .constantFrom(...Object.keys(RULES))
   .chain((name) =>
@@ -139,7 +145,7 @@ describe('an assertion', { timeout: 60_000 }, () => {
 
   it('says the same of its workload whatever its labels are', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.constantFrom(...LABELS), fc.jsonValue(), async (name, value) => {
+      fc.asyncProperty(fc.constantFrom(...LABELS), json, async (name, value) => {
         const result = await verify(v2Assertion({ [name]: value }));
         expect(result).toMatchObject({
           workload: { objectId: OBJECT, applicationId: CLIENT, tenantId: TENANT },
