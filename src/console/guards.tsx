@@ -136,7 +136,8 @@ export const requireRole =
 
 /** The form of a post, null if it was refused (then that is answered). */
 export const formOf = async (parts: ConsoleParts, context: ConsoleContext) => {
-  const form = await readForm(context.req);
+  // A sender who takes its time takes the place of no page.
+  const form = await context.state.pause(readForm(context.req));
   if (!('error' in form)) return form;
   if (form.close) context.set('Connection', 'close');
   await tellRefusal(parts, context, { event: 'console.refused', reason: 'form_malformed' });

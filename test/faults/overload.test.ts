@@ -57,20 +57,25 @@ describe('a flood of exchanges', () => {
   });
 });
 
+/** Begins so many posts whose form never ends; ends with the sockets in the end. */
+const beginPosts = async (count: number, path: string, headers: string): Promise<void> => {
+  const { host } = new URL(world.issuer);
+  const port = world.brokers[0]?.port ?? 0;
+  const opened = Array.from({ length: count }, async () => {
+    const socket = connect(port, '127.0.0.1');
+    sockets.push(socket);
+    socket.on('error', () => undefined);
+    await new Promise((resolve) => socket.once('connect', resolve));
+    socket.write(
+      `POST ${path} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n${headers}\r\n`,
+    );
+  });
+  await Promise.all(opened);
+};
+
 describe('senders who never finish their form', () => {
   it('take no place of those who do', async () => {
-    const { host } = new URL(world.issuer);
-    const port = world.brokers[0]?.port ?? 0;
-    const opened = Array.from({ length: 400 }, async () => {
-      const socket = connect(port, '127.0.0.1');
-      sockets.push(socket);
-      socket.on('error', () => undefined);
-      await new Promise((resolve) => socket.once('connect', resolve));
-      socket.write(
-        `POST /token HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\ngrant_type=`,
-      );
-    });
-    await Promise.all(opened);
+    await beginPosts(400, '/token', '');
     const answers = await Promise.all(
       Array.from({ length: 20 }, (_, index) => exchange(`meanwhile-${index}`)),
     );
@@ -80,5 +85,11 @@ describe('senders who never finish their form', () => {
     );
     for (const socket of sockets) socket.resume();
     await Promise.all(cut);
+  });
+
+  it('take no place of pages either', async () => {
+    await beginPosts(100, '/blocks', `Origin: ${world.issuer}\r\nSec-Fetch-Site: same-origin\r\n`);
+    for (let count = 0; count < 5; count += 1)
+      expect((await world.get('/approvals', { accept: 'text/html' })).status).toBe(303);
   });
 });
