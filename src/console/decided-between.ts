@@ -1,8 +1,8 @@
 /** The days between which somebody looks for decisions, in UTC as every other time of the console that has a date. Pure. */
 import type { QueueFilters, QueueModel } from '../../views/queue-page.tsx';
 
-/** PostgreSQL has no year 0000. */
-const DAY = /^(?!0000)\d{4}-\d{2}-\d{2}$/;
+/** PostgreSQL has no year 0000, and reads none of five digits, as the day after the last of 9999 has. */
+const DAY = /^(?!0000|9999)\d{4}-\d{2}-\d{2}$/;
 const MILLISECONDS_PER_DAY = 86_400_000;
 
 const PROBLEMS = {

@@ -163,6 +163,7 @@ it('finds decided requests by day, to the last instant of the last one, and says
     'from=yesterday',
     'to=2026-02-31',
     'from=0000-01-01',
+    'to=9999-12-31',
     'to=2026-1-1',
     'from=2026-01-01T00:00',
     'to=%00',
