@@ -97,14 +97,11 @@ it('names every port that is taken', async () => {
   const port = typeof address === 'object' && address !== null ? address.port : 0;
   const settings = { directory: '/', portBase: port, brokerUrl: null };
   const ports = { ...portsFrom(port), operations: port, demo: port };
-  expect(await takenPorts(ports, settings)).toEqual([
-    `${port} (broker)`,
-    `${port} (operations)`,
-    `${port} (demo page)`,
-  ]);
-  expect(await takenPorts(ports, { ...settings, brokerUrl: 'http://broker' })).toEqual([
-    `${port} (demo page)`,
-  ]);
+  // The others may be anybody's.
+  const taken = async (given: { readonly brokerUrl: string | null }): Promise<string[]> =>
+    (await takenPorts(ports, { ...settings, ...given })).filter((line) => line.startsWith(`${port} `));
+  expect(await taken(settings)).toEqual([`${port} (broker)`, `${port} (operations)`, `${port} (demo page)`]);
+  expect(await taken({ brokerUrl: 'http://broker' })).toEqual([`${port} (demo page)`]);
   server.close();
 });
 
