@@ -2,11 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseStrictJson } from '../src/strict-json.ts';
-
-const escapesNames = (value: unknown): boolean =>
-  typeof value === 'object' &&
-  value !== null &&
-  Object.entries(value).some(([name, member]) => JSON.stringify(name).includes('\\') || escapesNames(member));
+import { escapesNames } from './support/escaped-names.ts';
 
 describe('JSON', () => {
   const clean = fc.jsonValue({ maxDepth: 6 }).filter((value) => {

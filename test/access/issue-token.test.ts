@@ -7,6 +7,7 @@ import { newTokenId } from '../../src/ids.ts';
 import { type Database, openDatabase } from '../../src/storage/database.ts';
 import { AGENT, approver, DECIDED_ON, decisionWith, openRequest, seed, VOTED_ON } from '../support/access.ts';
 import { createDatabase } from '../support/database.ts';
+import { untilWaiting } from '../support/locks.ts';
 import { checkPromises } from '../support/promises.ts';
 
 let fresh: Awaited<ReturnType<typeof createDatabase>>;
@@ -139,11 +140,7 @@ describe('minting under a grant', () => {
       await database.db.transaction().execute(async (trx) => {
         await sql`select id from agents where id = ${AGENT} for update`.execute(trx);
         minted = mint(grant, null);
-        for (let waiting = false; !waiting; ) {
-          const { rows } = await sql`select from pg_stat_activity
-          where datname = current_database() and wait_event_type = 'Lock'`.execute(database.db);
-          waiting = rows.length > 0;
-        }
+        await untilWaiting(database);
         await sql`update agents set ${sql.raw(change)} where id = ${AGENT}`.execute(trx);
       });
       expect(await minted).toBeNull();

@@ -11,6 +11,7 @@ import { activatePolicy } from '../../src/registry/policy-revisions.ts';
 import { type Database, openDatabase } from '../../src/storage/database.ts';
 import { AGENT, DECIDED_ON, decisionWith, opening, seed } from '../support/access.ts';
 import { createDatabase } from '../support/database.ts';
+import { untilWaiting } from '../support/locks.ts';
 import { checkPromises } from '../support/promises.ts';
 
 const NOTE = { reason: 'stricter', appliedBy: 'test' };
@@ -41,11 +42,7 @@ const overtaken = async <Result>(lock: string, work: () => Promise<Result>): Pro
   await other.query('begin');
   await other.query(lock);
   const done = work();
-  for (let waiting = false; !waiting; ) {
-    const { rows } = await sql`select from pg_stat_activity
-      where wait_event_type = 'Lock' and datname = current_database()`.execute(database.db);
-    waiting = rows.length > 0;
-  }
+  await untilWaiting(database);
   await activatePolicy(database, NOTHING, 'bundle-2', NOTE);
   await other.query('commit');
   return done;

@@ -25,6 +25,7 @@ import {
   VOTED_ON,
 } from '../support/access.ts';
 import { createDatabase } from '../support/database.ts';
+import { untilWaiting } from '../support/locks.ts';
 import { checkPromises } from '../support/promises.ts';
 
 const AUTHOR = { by: 'operator', reason: 'at once' };
@@ -47,14 +48,6 @@ afterAll(async () => {
   await database.close();
   await fresh.drop();
 });
-
-const untilWaiting = async (): Promise<void> => {
-  for (;;) {
-    const { rows } = await sql`select from pg_stat_activity
-      where wait_event_type = 'Lock' and datname = current_database()`.execute(database.db);
-    if (rows.length > 0) return;
-  }
-};
 
 const approvedGrant = async () => {
   const request = await openRequest(database, decisionWith({}));
@@ -92,7 +85,7 @@ it('a grant that ends while its token is minted takes that token with it, and AP
     ...eventValues(issued(requestId, jti), new Date()),
   ]);
   const ending = endGrant(database, requestId, AUTHOR, 'operator');
-  await untilWaiting();
+  await untilWaiting(database);
   await other.query('commit');
   expect(await ending).toBe('ended');
   expect(await tokensOf(grantId)).toEqual([{ state: 'REVOKED', told: true }]);
@@ -127,7 +120,7 @@ it('a vote that waited is not counted on a registry that is no longer in force',
     approver: approver(),
     ...VOTED_ON,
   });
-  await untilWaiting();
+  await untilWaiting(database);
   await sql`update in_force set registry_revision = 2`.execute(database.db);
   await other.query('commit');
   expect(await vote).toEqual({ overtaken: true });
@@ -180,7 +173,7 @@ it('a second sweeper that comes to it after the lift ends nothing of what is giv
   await other.query('begin');
   await other.query('lock table grants in access exclusive mode');
   const sweeping = sweepBlocks(database);
-  await untilWaiting();
+  await untilWaiting(database);
   await other.query(`update blocks set swept_at = now(), lifted_at = now() where id = 'block_lifted'`);
   const { rows: lifted } = await other.query(`select * from blocks where id = 'block_lifted'`);
   await other.query('commit');
@@ -221,11 +214,7 @@ it('of two sweepers of what lifts itself one does', async () => {
   await other.query('begin');
   await other.query('select from in_force for update');
   const sweeping = Promise.all([sweepBlocks(database), sweepBlocks(database)]);
-  for (let waiting = 0; waiting < 2; ) {
-    const { rows } = await sql`select from pg_stat_activity
-      where wait_event_type = 'Lock' and datname = current_database()`.execute(database.db);
-    waiting = rows.length;
-  }
+  await untilWaiting(database, 2);
   await other.query('commit');
   await sweeping;
   expect(await blocksRevision()).toEqual([{ blocks_revision: (revisions[0]?.blocks_revision ?? 0) + 1 }]);

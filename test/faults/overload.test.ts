@@ -1,18 +1,18 @@
 /** More exchanges at once than are let in, and senders who never finish: the others go on being served. */
-import { connect, type Socket } from 'node:net';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Answer, startWorld, type TestWorld } from '../support/broker.ts';
 import { checkPromises } from '../support/promises.ts';
+import { type Crowd, openCrowd } from './crowd.ts';
 
 let world: TestWorld;
-const sockets: Socket[] = [];
+const crowds: Crowd[] = [];
 
 beforeAll(async () => {
   world = await startWorld();
 });
 afterAll(async () => {
-  for (const socket of sockets) socket.destroy();
+  for (const crowd of crowds) crowd.leave();
   await world.stop();
 });
 
@@ -57,34 +57,26 @@ describe('a flood of exchanges', () => {
   });
 });
 
-/** Begins so many posts whose form never ends; ends with the sockets in the end. */
-const beginPosts = async (count: number, path: string, headers: string): Promise<void> => {
+/** So many who begin a post whose form never ends. */
+const beginPosts = async (count: number, path: string, headers = ''): Promise<Crowd> => {
   const { host } = new URL(world.issuer);
-  const port = world.brokers[0]?.port ?? 0;
-  const opened = Array.from({ length: count }, async () => {
-    const socket = connect(port, '127.0.0.1');
-    sockets.push(socket);
-    socket.on('error', () => undefined);
-    await new Promise((resolve) => socket.once('connect', resolve));
-    socket.write(
-      `POST ${path} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n${headers}\r\n`,
-    );
+  const crowd = await openCrowd(world.brokers[0]?.port ?? 0, count, {
+    opening: `POST ${path} HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n${headers}\r\nreason=`,
+    drip: '',
+    reads: false,
   });
-  await Promise.all(opened);
+  crowds.push(crowd);
+  return crowd;
 };
 
 describe('senders who never finish their form', () => {
   it('take no place of those who do', async () => {
-    await beginPosts(400, '/token', '');
+    const crowd = await beginPosts(400, '/token');
     const answers = await Promise.all(
       Array.from({ length: 20 }, (_, index) => exchange(`meanwhile-${index}`)),
     );
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
-    const cut = sockets.map((socket) =>
-      socket.closed ? Promise.resolve() : new Promise((resolve) => socket.once('close', resolve)),
-    );
-    for (const socket of sockets) socket.resume();
-    await Promise.all(cut);
+    await crowd.closed();
   });
 
   it('take no place of pages either', async () => {

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ASSERTION_REASONS, type AssertionReason } from '../../src/reasons/assertion.ts';
+import { escapesNames } from '../support/escaped-names.ts';
 import {
   AUDIENCE,
   CLIENT,
@@ -100,10 +101,6 @@ const LABELS = [
 ];
 
 /** Names with an escape are refused before any claim is looked at. */
-const escapesNames = (value: unknown): boolean =>
-  typeof value === 'object' &&
-  value !== null &&
-  Object.entries(value).some(([name, member]) => JSON.stringify(name).includes('\\') || escapesNames(member));
 const json = fc.jsonValue().filter((value) => !escapesNames(value));
 const anyValue = fc.option(json, { nil: undefined });
 const changedClaim = fc

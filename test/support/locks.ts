@@ -1,9 +1,12 @@
-/** A table that stalls: whoever needs it meets the end of his patience, as with a database that is out of reach. */
+/** Locks that somebody holds, and those who wait for them. */
 import { sql } from 'kysely';
 import { pino } from 'pino';
-import { openDatabase } from '../../src/storage/database.ts';
+import { type Database, openDatabase } from '../../src/storage/database.ts';
 
-/** Whatever is done while nobody else can have `table`. */
+/**
+ * Whatever is done while nobody else can have `table`: whoever needs it meets the end of his patience, as with a database
+ * that is out of reach.
+ */
 export const whileLocked = async (
   ownerDsn: string,
   table: string,
@@ -17,5 +20,14 @@ export const whileLocked = async (
     });
   } finally {
     await owner.close();
+  }
+};
+
+/** Resolves once so many at least wait for a lock in this database. */
+export const untilWaiting = async ({ db }: Pick<Database, 'db'>, count = 1): Promise<void> => {
+  for (;;) {
+    const { rows } = await sql`select from pg_stat_activity
+      where wait_event_type = 'Lock' and datname = current_database()`.execute(db);
+    if (rows.length >= count) return;
   }
 };
