@@ -5,7 +5,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
-import { type BodyRefusal, readBody, refuseBody } from './body.ts';
+import { type FormRefusal, readBody, refuseForm } from './body.ts';
 
 const FORM_MAX_BYTES = 56 * 1_024;
 /** The longest form of ours has about fifteen. */
@@ -62,20 +62,20 @@ const decode = (text: string): string | null => {
   }
 };
 
-const parseForm = (body: string): Form | BodyRefusal => {
+const parseForm = (body: string): Form | FormRefusal => {
   const parts = body.split('&', PARAMETERS_MAX + 1);
-  if (parts.length > PARAMETERS_MAX) return refuseBody(`the form has more than ${PARAMETERS_MAX} parameters`);
+  if (parts.length > PARAMETERS_MAX) return refuseForm('parameters_too_many');
   const parameters = new Map<string, string[]>();
   for (const part of parts) {
     if (part === '') continue;
     const equals = part.indexOf('=');
     const name = decode(equals < 0 ? part : part.slice(0, equals));
     const value = equals < 0 ? '' : decode(part.slice(equals + 1));
-    if (name === null || value === null) return refuseBody('the form is not percent-encoded UTF-8 text');
+    if (name === null || value === null) return refuseForm('form_encoding');
     const values = parameters.get(name);
     if (values === undefined) parameters.set(name, [value]);
     else if (REPEATABLE.has(name)) values.push(value);
-    else return refuseBody('a parameter occurs more than once');
+    else return refuseForm('parameter_repeated');
   }
   const all = (name: string): readonly string[] =>
     (parameters.get(name) ?? []).filter((value) => value !== '');
@@ -83,14 +83,11 @@ const parseForm = (body: string): Form | BodyRefusal => {
 };
 
 /** Reads the form of a POST, or tells (by `error`) why it is refused. Never throws for what a sender did. */
-export const readForm = async (request: IncomingMessage): Promise<Form | BodyRefusal> => {
+export const readForm = async (request: IncomingMessage): Promise<Form | FormRefusal> => {
   const body = await readBody(request, FORM_MAX_BYTES);
   if (!Buffer.isBuffer(body)) return body;
-  if (!FORM_TYPE.test(request.headers['content-type'] ?? '')) {
-    return refuseBody('the Content-Type must be application/x-www-form-urlencoded, in UTF-8');
-  }
-  if (queryNames(request.url).some((name) => NEVER_IN_QUERY.has(name))) {
-    return refuseBody('parameters belong in the body, never in the address');
-  }
-  return isUtf8(body) ? parseForm(body.toString()) : refuseBody('the form is not UTF-8');
+  if (!FORM_TYPE.test(request.headers['content-type'] ?? '')) return refuseForm('content_type');
+  if (queryNames(request.url).some((name) => NEVER_IN_QUERY.has(name)))
+    return refuseForm('parameter_in_address');
+  return isUtf8(body) ? parseForm(body.toString()) : refuseForm('form_encoding');
 };

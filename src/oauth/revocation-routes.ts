@@ -6,7 +6,7 @@
 import Router from '@koa/router';
 import { findOwnRequest } from '../access/find-own.ts';
 import { cancelRequest, endGrant, revokeToken } from '../access/revoke.ts';
-import { type Form, readForm } from '../http/form.ts';
+import { readForm } from '../http/form.ts';
 import { openSlots, type Pause, SLOTS, withinSlots } from '../http/slots.ts';
 import { traceIdOf } from '../http/trace-id.ts';
 import { REQUEST_ID_PREFIX } from '../ids.ts';
@@ -25,7 +25,9 @@ import {
 } from './identify-agent.ts';
 import type { Refused, Throttled } from './outcome.ts';
 import { type OwnKeys, readOwnToken } from './own-token.ts';
-import { refuseMalformed } from './tell-refusal.ts';
+import { type CallOrigin, refuseMalformed, tellMalformed } from './tell-refusal.ts';
+
+const ENDPOINT = '/revoke';
 
 export type RevocationParts = IdentifyingParts &
   Pick<ExchangeParts, 'registry' | 'closings'> &
@@ -36,7 +38,7 @@ export type RevocationParts = IdentifyingParts &
     readonly observeShed: () => void;
   };
 
-type Call = Pick<ExchangeCall, 'form' | 'authorization' | 'address' | 'traceId'>;
+type Call = Pick<ExchangeCall, 'form' | 'authorization'> & CallOrigin;
 
 /** Cancelled, or its grant ended if it was granted meanwhile; neither if both are over. */
 const takeBackRequest = async (database: Database, requestId: string, agentId: string): Promise<void> => {
@@ -90,7 +92,7 @@ const revoke = async (
     traceId: call.traceId,
     registryRevision: registry.revision,
   };
-  const refuse = (reason: Reason) => refuseAgent(parts, caller, reason, { endpoint: '/revoke' });
+  const refuse = (reason: Reason) => refuseAgent(parts, caller, reason, { endpoint: ENDPOINT });
   const { claimedClientId } = asked.value;
   if (claimedClientId !== null && claimedClientId !== agent.id) return refuse('client_id_mismatch');
   if (parts.closings().isSuperseded(agent, workload.issuedAt)) return refuse('assertion_superseded');
@@ -100,30 +102,25 @@ const revoke = async (
   return reason === null ? null : refuse(reason);
 };
 
-const readCall = (
-  form: Form,
-  { authorization, traceparent }: Readonly<Record<string, string | string[] | undefined>>,
-  address: string,
-): Call => ({
-  form,
-  authorization: authorization === undefined ? undefined : String(authorization),
-  address,
-  traceId: traceIdOf(String(traceparent ?? '')),
-});
-
 export const revocationRoutes = (parts: RevocationParts): Router => {
   const router = new Router();
   const revocations = openSlots(SLOTS.revocations, parts.observeShed);
-  router.post('/revoke', async (context) => {
+  router.post(ENDPOINT, async (context) => {
     context.set('Cache-Control', 'no-store');
+    const from = {
+      endpoint: ENDPOINT,
+      address: context.state.clientAddress,
+      traceId: traceIdOf(context.get('traceparent')),
+    };
     const form = await readForm(context.req);
     if ('error' in form) {
-      context.status = form.status;
       if (form.close) context.set('Connection', 'close');
+      await tellMalformed(parts, from, form.reason);
+      context.status = form.status;
       context.body = { error: form.error, error_description: form.description };
       return;
     }
-    const call = readCall(form, context.req.headers, context.state.clientAddress);
+    const call = { form, authorization: context.req.headers.authorization, ...from };
     const refusal = await withinSlots(revocations, (pause) => revoke(parts, call, pause));
     if (refusal === null) {
       context.status = 200;

@@ -1,23 +1,31 @@
 /** Refusals that open nothing and change nothing are in the trail all the same, with their exact reason. */
 import type { AuditEvent } from '../audit/event.ts';
 import { networkOf } from '../http/network.ts';
+import type { FormReason } from '../reasons/form.ts';
 import type { Reason } from '../reasons.ts';
 import type { Exchange, ExchangeCall, ExchangeParts } from './exchange-parts.ts';
 import { type Refused, refused } from './outcome.ts';
 
-/** Refuses what is malformed, before anybody is identified: told of the network it came from. */
+/** Where a call came from, and to: `endpoint` is its path where that is not `/token`. */
+export type CallOrigin = Pick<ExchangeCall, 'address' | 'traceId'> & { readonly endpoint?: string };
+
+/** Tells what is malformed, before anybody is identified, of the network it came from. */
+export const tellMalformed = async (
+  { refusals }: Pick<ExchangeParts, 'refusals'>,
+  { address, traceId, endpoint }: CallOrigin,
+  reason: Reason | FormReason,
+): Promise<void> => {
+  const data = { reason, network: networkOf(address), ...(endpoint !== undefined && { endpoint }) };
+  await refusals.tell(`malformed ${reason} ${endpoint ?? ''}`, [{ name: 'request.refused', traceId, data }]);
+};
+
+/** Refuses what is no exchange by its parameters. */
 export const refuseMalformed = async (
   parts: Pick<ExchangeParts, 'refusals'>,
-  call: Pick<ExchangeCall, 'address' | 'traceId'>,
+  call: CallOrigin,
   reason: Reason,
 ): Promise<Refused> => {
-  await parts.refusals.tell(`malformed ${reason}`, [
-    {
-      name: 'request.refused',
-      traceId: call.traceId,
-      data: { reason, network: networkOf(call.address) },
-    },
-  ]);
+  await tellMalformed(parts, call, reason);
   return refused(reason, null);
 };
 

@@ -9,6 +9,7 @@ import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { Provider } from 'oidc-provider';
 import type { Form } from '../http/form.ts';
+import type { FormReason } from '../reasons/form.ts';
 
 export const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 /** Every caller is this client to the library; who really asks is told by the assertion. */
@@ -34,12 +35,23 @@ export type TokenEndpointOptions = {
 };
 
 /** What the library answers to a form that it does not let in. */
-export type LibraryRefusal = { readonly status: number; readonly body: object };
+export type LibraryRefusal = {
+  readonly status: number;
+  readonly body: object;
+  /** What the sender did wrong; null: nothing, the library failed. */
+  readonly reason: FormReason | null;
+};
 
 export type TokenEndpoint = {
   /** Null: the library lets the form in as a token exchange. */
   readonly refusalOf: (form: Form) => Promise<LibraryRefusal | null>;
 };
+
+/** By the library's errors. Of all that it judges, only the grant type is the sender's. */
+const REASONS: ReadonlyMap<unknown, FormReason> = new Map([
+  ['invalid_request', 'grant_type_missing'],
+  ['unsupported_grant_type', 'grant_type_unsupported'],
+]);
 
 /** Of no connection: what is the caller's stays out of the library. */
 const NO_SOCKET = new Socket();
@@ -109,8 +121,10 @@ const createProvider = ({ issuer, onServerError }: TokenEndpointOptions): Provid
   });
   provider.use(async (context, next) => {
     await next();
-    const { req, status, body } = context;
-    if (req instanceof InnerRequest && req.refusal !== null) req.refusal = { status, body: Object(body) };
+    const { req, status } = context;
+    if (!(req instanceof InnerRequest) || req.refusal === null) return;
+    const body = Object(context.body);
+    req.refusal = { status, body, reason: REASONS.get(body.error) ?? null };
   });
   provider.on('server_error', (_context, error) => onServerError(error));
   return provider;

@@ -1,16 +1,19 @@
 /** The HTTP side of `/token`: strict form in, one exchange, one answer out; and what its failures look like. */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
+import { refuseForm } from '../http/body.ts';
 import { readForm } from '../http/form.ts';
 import { type FrontDoor, sendJson } from '../http/front-door.ts';
 import { openSlots, SLOTS, TooMuchUnderWay } from '../http/slots.ts';
 import { traceIdOf } from '../http/trace-id.ts';
 import { retryAfterSecondsOf } from '../http/unavailable.ts';
+import type { FormReason } from '../reasons/form.ts';
 import { type Answer, type AnswerParts, answerOf } from './answer.ts';
 import type { Nonces } from './dpop-nonce.ts';
 import type { ExchangeCall, ExchangeParts } from './exchange-parts.ts';
 import type { Outcome } from './outcome.ts';
 import { openPreferredWait } from './preferred-wait.ts';
+import { type CallOrigin, tellMalformed } from './tell-refusal.ts';
 import { createTokenEndpoint } from './token-endpoint.ts';
 import { exchange } from './token-exchange.ts';
 
@@ -75,30 +78,38 @@ export const openTokenRoute = (options: TokenRouteOptions): TokenRoute => {
   const refuse = (response: ServerResponse, status: number, error: string, description: string): void =>
     sendJson(response, status, { error, error_description: description });
 
+  /** What is no form of an exchange takes nobody's place while it is told. */
+  const tellForm = async (from: CallOrigin, reason: FormReason): Promise<void> => {
+    options.observe(reason, 0);
+    await tellMalformed(options.exchange, from, reason);
+  };
+
   return async (request, response, address) => {
     // RFC 6749 section 5.1 wants both.
     response.setHeader('Cache-Control', 'no-store');
     response.setHeader('Pragma', 'no-cache');
-    if (request.method !== 'POST') {
-      response.setHeader('Allow', 'POST');
-      return refuse(response, 405, 'invalid_request', 'send a POST with a form');
-    }
-    const form = await readForm(request);
+    const { authorization, dpop, traceparent } = request.headers;
+    const from = { address, traceId: traceIdOf(String(traceparent ?? '')) };
+    const isPost = request.method === 'POST';
+    const form = isPost ? await readForm(request) : refuseForm('method_not_post');
     if ('error' in form) {
+      if (!isPost) response.setHeader('Allow', 'POST');
       if (form.close) response.setHeader('Connection', 'close');
+      await tellForm(from, form.reason);
       return refuse(response, form.status, form.error, form.description);
     }
-    const { authorization, dpop, traceparent } = request.headers;
     const handled = await exchanges(async (pause) => {
       const refusal = await endpoint.refusalOf(form);
-      if (refusal !== null) return sendJson(response, refusal.status, refusal.body);
+      if (refusal !== null) {
+        if (refusal.reason !== null) await tellForm(from, refusal.reason);
+        return sendJson(response, refusal.status, refusal.body);
+      }
       const wait = openPreferredWait(request, response, pause);
       const { status, headers, body } = await answerExchange({
         form,
         authorization,
         proofs: dpop === undefined ? [] : (request.headersDistinct.dpop ?? []),
-        address,
-        traceId: traceIdOf(String(traceparent ?? '')),
+        ...from,
         pause,
         wait,
       });

@@ -9,6 +9,7 @@ import { CALLER_REASONS, WORKLOAD_REASONS } from './caller.ts';
 import { FORGERY_REASONS, PAGE_REASONS, SIGN_IN_REASONS } from './console.ts';
 import { EXCHANGE_REASONS, type ExchangeReason } from './exchange.ts';
 import type { ClientAnswer, Explanation } from './explanation.ts';
+import { FORM_REASONS } from './form.ts';
 import { LIMIT_REASONS } from './limit.ts';
 import { VOTE_REASONS } from './vote.ts';
 
@@ -55,6 +56,11 @@ export const REASON_FAMILIES: readonly ReasonFamily[] = [
     title: 'Exchanges',
     text: 'An agent at /token, or at /revoke. What is malformed is refused before anybody asks who sent it, so the trail knows only the network.',
     entries: (Object.keys(EXCHANGE_REASONS) as ExchangeReason[]).map(exchangeEntry),
+  },
+  {
+    title: 'Forms',
+    text: 'What is no exchange by its form, at /token or /revoke, and is read no further. The trail knows only the network.',
+    entries: entriesOf('request.refused', FORM_REASONS),
   },
   {
     title: 'Assertions',
