@@ -24,6 +24,7 @@ import { metadataRoutes } from './oauth/metadata.ts';
 import { createKeyProver } from './oauth/prove-key.ts';
 import { revocationFeedRoutes } from './oauth/revocation-feed-routes.ts';
 import { revocationRoutes } from './oauth/revocation-routes.ts';
+import { tellAtDoor } from './oauth/tell-refusal.ts';
 import { openTokenRoute, withTokenRoute } from './oauth/token-route.ts';
 import { tokenUseRoutes } from './oauth/token-use-routes.ts';
 import { createMetrics } from './operations/metrics.ts';
@@ -110,11 +111,7 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
   const redis = config.redisUrl === null ? null : openRedis(config.redisUrl, logger);
   if (redis !== null) parts.defer(redis.close);
   const coordination = openCoordination({ redis });
-  const revocations = await openRevocationFeed({
-    database,
-    logger,
-    observe: metrics.observeRevocation,
-  });
+  const revocations = await openRevocationFeed({ database, logger, observe: metrics.observeRevocation });
   parts.defer(revocations.stop);
   const sweeper = startSweeper(database, logger);
   parts.defer(sweeper.stop);
@@ -155,7 +152,12 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
     logger,
   });
   const openDoor = (...publicUrls: string[]): FrontDoor =>
-    openFrontDoor({ publicUrls, trustedProxies: config.trustedProxies, logger });
+    openFrontDoor({
+      publicUrls,
+      trustedProxies: config.trustedProxies,
+      logger,
+      onRefused: tellAtDoor({ refusals }),
+    });
   const door = openDoor(config.url, ...(config.consoleListen === null ? [config.consoleUrl] : []));
   const app = openApplication(door);
   const nonces =
@@ -204,11 +206,7 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
   consoleApp.use(consolePages);
 
   const checks = (): Promise<Check[]> =>
-    readinessChecks({
-      database,
-      policyRevision: policy.revision,
-      hasRegistry: () => registry !== undefined,
-    });
+    readinessChecks({ database, policyRevision: policy.revision, hasRegistry: () => registry !== undefined });
   const operations = await listen({
     ...config.operationsListen,
     setting: 'COUNTERSIGN_OPERATIONS_LISTEN',

@@ -7,9 +7,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BlockList } from 'node:net';
 import Koa, { type Middleware } from 'koa';
 import type { Logger } from 'pino';
+import { DOOR_REASONS, type DoorReason } from '../reasons/door.ts';
 import { clientAddress, parseTrustedProxies } from './client-address.ts';
 import { repeatedHeader } from './repeated-header.ts';
 import { TooMuchUnderWay } from './slots.ts';
+import { traceIdOf } from './trace-id.ts';
 import { retryAfterSecondsOf } from './unavailable.ts';
 
 /** Proxies and browsers send about thirty. */
@@ -27,6 +29,11 @@ export type FrontDoorOptions = {
   /** Addresses and CIDR networks of proxies whose forwarding headers count. */
   readonly trustedProxies: readonly string[];
   readonly logger: Logger;
+  /** Told of whatever is not let in, and whom to hold responsible; must not throw. */
+  readonly onRefused?: (
+    reason: DoorReason,
+    from: { readonly address: string; readonly traceId: string },
+  ) => void;
 };
 
 /** What every request passes first, and whoever fails last. */
@@ -54,24 +61,27 @@ const SECURITY_HEADERS: ReadonlyMap<string, string> = new Map(
 const STRICT_TRANSPORT_SECURITY = 'max-age=63072000';
 
 type Admitted = { readonly base: URL; readonly client: string };
-type Refusal = { readonly status: 400 | 421 | 431; readonly description: string };
+type Refusal = { readonly reason: DoorReason; readonly description: string };
 
 const checkRequest = (
   request: IncomingMessage,
   hosts: ReadonlyMap<string, URL>,
   trusted: BlockList,
 ): Admitted | Refusal => {
-  if (request.rawHeaders.length / 2 > HEADERS_MAX) return { status: 431, description: 'too many headers' };
-  if (!/^\/(?!\/)/.test(request.url ?? '')) {
-    return { status: 400, description: 'the request target must be a path' };
-  }
+  if (request.rawHeaders.length / 2 > HEADERS_MAX)
+    return { reason: 'headers_too_many', description: 'too many headers' };
+  if (!/^\/(?!\/)/.test(request.url ?? ''))
+    return { reason: 'target_not_path', description: 'the request target must be a path' };
   const repeated = request.headers.host === undefined ? 'Host' : repeatedHeader(request.rawHeaders);
-  if (repeated !== null) return { status: 400, description: `send one ${repeated} header` };
+  if (repeated !== null) return { reason: 'header_not_once', description: `send one ${repeated} header` };
   const base = hosts.get(request.headers.host?.toLowerCase() ?? '');
-  if (base === undefined) return { status: 421, description: 'this host is not served here' };
+  if (base === undefined) return { reason: 'host_unknown', description: 'this host is not served here' };
   const client = clientAddress(request.socket.remoteAddress ?? '', request.headers, trusted);
   return client === null
-    ? { status: 400, description: 'Forwarded and X-Forwarded-For name different clients' }
+    ? {
+        reason: 'forwarding_disagrees',
+        description: 'Forwarded and X-Forwarded-For name different clients',
+      }
     : { base, client };
 };
 
@@ -108,7 +118,12 @@ export const setGuards = (response: ServerResponse, secure: boolean): void => {
 };
 
 /** Opens the front door of the given hosts. */
-export const openFrontDoor = ({ publicUrls, trustedProxies, logger }: FrontDoorOptions): FrontDoor => {
+export const openFrontDoor = ({
+  publicUrls,
+  trustedProxies,
+  logger,
+  onRefused,
+}: FrontDoorOptions): FrontDoor => {
   const hosts = new Map(publicUrls.map((url) => [new URL(url).host, new URL(url)]));
   const trusted = parseTrustedProxies(trustedProxies);
 
@@ -120,10 +135,13 @@ export const openFrontDoor = ({ publicUrls, trustedProxies, logger }: FrontDoorO
         rewriteForwarding(request, checked.base, checked.client);
         return checked.client;
       }
+      const { status, error } = DOOR_REASONS[checked.reason].client;
       setGuards(response, false);
-      sendJson(response, checked.status, {
-        error: 'invalid_request',
-        error_description: checked.description,
+      sendJson(response, status, { error, error_description: checked.description });
+      const peer = request.socket.remoteAddress ?? '';
+      onRefused?.(checked.reason, {
+        address: clientAddress(peer, request.headers, trusted) ?? peer,
+        traceId: traceIdOf(String(request.headers.traceparent ?? '')),
       });
       return null;
     },
@@ -186,6 +204,8 @@ export const throughFrontDoor =
 /** An application that nothing reaches but through `door`. */
 export const openApplication = (door: FrontDoor): Koa => {
   const application = new Koa();
+  // The front door tells what fails; the framework would print what senders that break off make of a request.
+  application.silent = true;
   // The front door leaves only forwarding headers that are true.
   application.proxy = true;
   application.use(throughFrontDoor(door));

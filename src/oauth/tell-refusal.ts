@@ -1,6 +1,7 @@
 /** Refusals that open nothing and change nothing are in the trail all the same, with their exact reason. */
 import type { AuditEvent } from '../audit/event.ts';
 import { networkOf } from '../http/network.ts';
+import type { DoorReason } from '../reasons/door.ts';
 import type { FormReason } from '../reasons/form.ts';
 import type { Reason } from '../reasons.ts';
 import type { Exchange, ExchangeCall, ExchangeParts } from './exchange-parts.ts';
@@ -13,11 +14,17 @@ export type CallOrigin = Pick<ExchangeCall, 'address' | 'traceId'> & { readonly 
 export const tellMalformed = async (
   { refusals }: Pick<ExchangeParts, 'refusals'>,
   { address, traceId, endpoint }: CallOrigin,
-  reason: Reason | FormReason,
+  reason: Reason | FormReason | DoorReason,
 ): Promise<void> => {
   const data = { reason, network: networkOf(address), ...(endpoint !== undefined && { endpoint }) };
   await refusals.tell(`malformed ${reason} ${endpoint ?? ''}`, [{ name: 'request.refused', traceId, data }]);
 };
+
+/** Tells what the front door refused. What cannot be written then is an outage, which is told elsewhere. */
+export const tellAtDoor =
+  (parts: Pick<ExchangeParts, 'refusals'>) =>
+  (reason: DoorReason, from: CallOrigin): void =>
+    void tellMalformed(parts, from, reason).catch(() => undefined);
 
 /** Refuses what is no exchange by its parameters. */
 export const refuseMalformed = async (

@@ -7,6 +7,7 @@ import { meaningOf } from '../reasons.ts';
 import { ASSERTION_REASONS } from './assertion.ts';
 import { CALLER_REASONS, WORKLOAD_REASONS } from './caller.ts';
 import { FORGERY_REASONS, PAGE_REASONS, SIGN_IN_REASONS } from './console.ts';
+import { DOOR_REASONS } from './door.ts';
 import { EXCHANGE_REASONS, type ExchangeReason } from './exchange.ts';
 import type { ClientAnswer, Explanation } from './explanation.ts';
 import { FORM_REASONS } from './form.ts';
@@ -61,6 +62,11 @@ export const REASON_FAMILIES: readonly ReasonFamily[] = [
     title: 'Forms',
     text: 'What is no exchange by its form, at /token or /revoke, and is read no further. The trail knows only the network.',
     entries: entriesOf('request.refused', FORM_REASONS),
+  },
+  {
+    title: 'Front door',
+    text: 'What is not let in, wherever it was sent. The trail knows only the network.',
+    entries: entriesOf('request.refused', DOOR_REASONS),
   },
   {
     title: 'Assertions',

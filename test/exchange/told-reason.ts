@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import { expect } from 'vitest';
 import { reasonOfEvent, refusalsOf } from '../../src/reasons/catalogue.ts';
+import type { DoorReason } from '../../src/reasons/door.ts';
 import type { ExchangeReason } from '../../src/reasons/exchange.ts';
 import type { FormReason } from '../../src/reasons/form.ts';
 import type { Database } from '../../src/storage/database.ts';
@@ -16,7 +17,7 @@ type StoredBody = Readonly<Record<string, string>>;
 /** Exactly one event since `after` tells the reason, and the filter by reason finds it. */
 export const expectEvent = async (
   { db }: Database,
-  reason: ExchangeReason | FormReason,
+  reason: ExchangeReason | FormReason | DoorReason,
   after: number,
 ): Promise<StoredBody> => {
   const { events, holds } = refusalsOf(reason) ?? { events: [], holds: '' };

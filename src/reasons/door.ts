@@ -1,0 +1,38 @@
+/** What the front door refuses before it looks at what is asked for, on every path; the client sees 400, 421 or 431. */
+import type { ClientAnswer, Explanation } from './explanation.ts';
+
+const PROXY = 'Once: a mistake. Often: look at what is between the client and the broker.';
+
+const invalid = (status: number) => ({ status, error: 'invalid_request' }) as const;
+
+export const DOOR_REASONS = {
+  headers_too_many: {
+    meaning: 'The request had more than a hundred headers.',
+    advice: PROXY,
+    client: invalid(431),
+  },
+  target_not_path: {
+    meaning: 'The request was for a whole address or an asterisk, as proxies are asked, not for a path.',
+    advice: 'Somebody takes the broker for an open proxy, or tries to be sent elsewhere.',
+    client: invalid(400),
+  },
+  header_not_once: {
+    meaning:
+      'Host is missing, or a header that may come once came again: a proxy may have read the other one.',
+    advice: PROXY,
+    client: invalid(400),
+  },
+  host_unknown: {
+    meaning: 'The Host is none of the broker’s own.',
+    advice:
+      'A health check by address asks at the operations listener instead. A name that should lead here belongs into COUNTERSIGN_URL or COUNTERSIGN_CONSOLE_URL; any other is somebody’s attempt.',
+    client: invalid(421),
+  },
+  forwarding_disagrees: {
+    meaning: 'X-Forwarded-For and Forwarded name different clients.',
+    advice: 'Let the trusted proxy remove the one of them that it does not write itself.',
+    client: invalid(400),
+  },
+} as const satisfies Record<string, Explanation & { client: ClientAnswer }>;
+
+export type DoorReason = keyof typeof DOOR_REASONS;
