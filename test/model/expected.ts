@@ -2,18 +2,9 @@
  * What must come of everything that can be done to the requests of one agent, said once more and as plainly as it can
  * be: no database, no locks, a clock that only moves when it is told to.
  */
-import {
-  GRANT_SECONDS,
-  HOLD_SECONDS,
-  KINDS,
-  type Kind,
-  PENDING_SECONDS,
-  PICKUP_SECONDS,
-  type Scope,
-  TAKEN_BACK_SECONDS,
-  TOKEN_SECONDS,
-} from './rules.ts';
-import type { EndedBy, Expected, Grant, Key, Request, Token, Vote } from './states.ts';
+import { ExpectedState } from './expected-state.ts';
+import { KINDS, type Kind, PENDING_SECONDS, type Scope, STRICTLY_DENIED, TOKEN_SECONDS } from './rules.ts';
+import type { Expected, Grant, Key, Request } from './states.ts';
 
 const refusal = (reason: string, requests: readonly number[] | null = null): Expected => ({
   kind: 'refused',
@@ -21,103 +12,16 @@ const refusal = (reason: string, requests: readonly number[] | null = null): Exp
   requests,
 });
 
-export class ExpectedAgent {
-  readonly requests: Request[] = [];
-  enabled = true;
-  now = 0;
-  blocked = false;
-  /** Whether assertions from before are believed no more. */
-  superseded = false;
-  readonly tokens: Token[] = [];
-  private readonly byKey = new Map<string, Request>();
-
-  isWaiting = ({ state, pendingUntil }: Request): boolean => state === 'pending' && this.now < pendingUntil;
-
-  isLive = (request: Request): boolean => request.grant !== null && !this.isOver(request.grant);
-
-  /** How a vote ends; `voter` is the number of a person who may decide. */
-  vote(request: Request, { voter, verdict, leaves = {} }: Vote): string {
-    const { votes } = request;
-    if (!this.isWaiting(request)) return 'already_decided';
-    if (votes.get(voter)?.present) return 'already_voted';
-    const { maxTokens = request.maxTokens } = leaves;
-    if (maxTokens !== request.maxTokens) this.narrow(request, maxTokens);
-    votes.set(voter, { verdict, present: true });
-    const { quorum, denyQuorum }: Kind = KINDS[request.scope];
-    if (
-      [...votes.values()].filter((cast) => cast.verdict === verdict).length <
-      (verdict === 'deny' ? denyQuorum : quorum)
-    )
-      return 'counted';
-    if (verdict === 'deny') {
-      request.state = 'denied';
-      request.deniedUntil = this.now + HOLD_SECONDS;
-      return 'denied';
-    }
-    request.state = 'approved';
-    request.grant = {
-      state: 'offered',
-      until: this.now + GRANT_SECONDS,
-      pickupUntil: this.now + PICKUP_SECONDS,
-      tokensLeft: request.maxTokens,
-      current: null,
-    };
-    return 'approved';
+export class ExpectedAgent extends ExpectedState {
+  /** The same once more, to try an order of things on. */
+  copy(): ExpectedAgent {
+    return Object.assign(new ExpectedAgent(), structuredClone({ ...this }));
   }
 
-  /** Who said yes to more has not said it to this; who said no has. */
-  private narrow(request: Request, maxTokens: number): void {
-    request.maxTokens = maxTokens;
-    for (const [voter, cast] of request.votes) {
-      if (cast.verdict === 'approve') request.votes.delete(voter);
-      cast.present = false;
-    }
+  /** Is from now on as `other`, which is used no more. */
+  become(other: ExpectedAgent): void {
+    Object.assign(this, other);
   }
-
-  /** Lifts the denial of one request, if it holds. */
-  liftDenial(request: Request): string {
-    if (request.deniedUntil <= this.now) return 'denial_over';
-    request.deniedUntil = 0;
-    return 'lifted';
-  }
-
-  cancel(request: Request): string {
-    request.state = 'cancelled';
-    return 'cancelled';
-  }
-
-  endGrant({ grant }: Request, by: EndedBy): string {
-    if (grant === null) throw new Error('nothing was granted');
-    grant.state = by;
-    for (const token of this.tokens)
-      if (token.request.grant === grant && this.mayBeTaken(token)) token.revoked = true;
-    return 'ended';
-  }
-
-  /** Everything that waits or was given is over: the agent is shut out, or comes back with new assertions. */
-  endAll(lasting: boolean): void {
-    if (lasting) this.blocked = true;
-    else this.superseded = true;
-    for (const request of this.requests) {
-      if (this.isWaiting(request)) this.cancel(request);
-      else if (this.isLive(request)) this.endGrant(request, 'block');
-    }
-    this.now += TAKEN_BACK_SECONDS;
-  }
-
-  revokeToken(number: number): string {
-    const token = this.tokens[number];
-    if (token === undefined || token.revoked || !this.mayBeTaken(token)) return 'over';
-    token.revoked = true;
-    return 'revoked';
-  }
-
-  /** Whether some API may still take it; they forgive clocks a minute. */
-  private mayBeTaken = ({ expiresAt }: Token): boolean => expiresAt + 60 > this.now;
-
-  /** Whether a grant was not picked up in time and nobody may have noticed. */
-  isLapsing = ({ grant }: Request): boolean =>
-    grant !== null && grant.state === 'offered' && grant.pickupUntil <= this.now && this.now < grant.until;
 
   /** `outdated`: by an assertion from before everything else. */
   exchange(key: Key, scope: Scope, outdated = false): Expected {
@@ -143,18 +47,25 @@ export class ExpectedAgent {
     return refusal(reason[request.state], [request.number]);
   }
 
-  private nameOf = (key: Key, scope: Scope): string => (key.kind === 'own' ? 'own' : `digest of ${scope}`);
+  private nameOf(key: Key, scope: Scope): string {
+    return key.kind === 'own' ? 'own' : `digest of ${scope}`;
+  }
 
-  private deniersOf = (scope: Scope): number[] =>
-    this.requests
+  private deniersOf(scope: Scope): number[] {
+    return this.requests
       .filter((request) => request.scope === scope && request.deniedUntil > this.now)
       .map(({ number }) => number);
+  }
+
+  private isForbidden(scope: Scope): boolean {
+    return KINDS[scope].decision === 'deny' || (this.strict && STRICTLY_DENIED.includes(scope));
+  }
 
   private openUnlessDenied(key: Key, scope: Scope): Expected {
     const deniers = this.deniersOf(scope);
     if (deniers.length > 0) return refusal('denied_by_approver', deniers);
     const { decision, grantSeconds, maxTokens }: Kind = KINDS[scope];
-    if (decision === 'deny') return refusal('denied_by_policy');
+    if (this.isForbidden(scope)) return refusal('denied_by_policy');
     if (key.kind === 'broker') return refusal('grant_over', [key.request]);
     const request: Request = {
       number: this.requests.length,
@@ -180,11 +91,6 @@ export class ExpectedAgent {
     return this.mint(request, request.grant);
   }
 
-  private isOver = (grant: Grant): boolean =>
-    !['offered', 'active'].includes(grant.state) ||
-    grant.until <= this.now ||
-    (grant.state === 'offered' && grant.pickupUntil <= this.now);
-
   private deliver(key: Key, request: Request): Expected {
     const { grant } = request;
     if (grant === null) throw new Error('nothing was granted');
@@ -193,9 +99,10 @@ export class ExpectedAgent {
         ? this.openUnlessDenied(key, request.scope)
         : refusal('request_cancelled', [request.number]);
     const takenBack = grant.state === 'operator' && this.now < grant.until;
-    if (takenBack || (key.kind !== 'digest' && ['operator', 'block'].includes(grant.state)))
+    if (takenBack || (key.kind !== 'digest' && ['operator', 'block', 'policy'].includes(grant.state)))
       return refusal('grant_revoked', [request.number]);
     if (this.isOver(grant)) return this.answerOver(key, request, grant);
+    if (this.isForbidden(request.scope)) return this.loseGrant(key, request);
     const current = grant.current?.revoked ? null : grant.current;
     const mayMint = grant.tokensLeft > 0;
     if (current === null) return mayMint ? this.mint(request, grant) : this.answerOver(key, request, grant);
@@ -208,6 +115,13 @@ export class ExpectedAgent {
     if (!isYoung && request.state === 'permitted' && key.kind !== 'broker')
       return this.openUnlessDenied(key, request.scope);
     return { kind: 'issued', request: request.number, token: current.number };
+  }
+
+  /** What policy permitted is asked anew; what people approved is over. */
+  private loseGrant(key: Key, request: Request): Expected {
+    if (request.state === 'permitted') return this.openUnlessDenied(key, request.scope);
+    this.endGrant(request, 'policy');
+    return refusal('denied_by_policy', [request.number]);
   }
 
   private mint(request: Request, grant: Grant): Expected {

@@ -8,43 +8,58 @@ import { openSteps, type Steps } from './steps.ts';
 
 const LANES = 4;
 const SEQUENCES_OF_LANE = 2_500;
+/** Policy is everybody's, so these come one after the other, in a world of their own. */
+const SEQUENCES_WITH_POLICY = 1_000;
 /** What shrinking may need besides. */
 const SPARE = 500;
+const SEED = 0x6c696665;
 
-let world: RealWorld;
-let agents = 0;
+type Ground = { readonly world: RealWorld; readonly steps: Steps; agents: number };
+
+const openGround = async (sequences: number, withPolicy: boolean): Promise<Ground> => {
+  const world = await startRealWorld(sequences + SPARE);
+  return { world, steps: openSteps(world, { withPolicy }), agents: 0 };
+};
+
+let shared: Ground;
+let changing: Ground;
 
 beforeAll(async () => {
-  world = await startRealWorld(LANES * SEQUENCES_OF_LANE + SPARE);
+  shared = await openGround(LANES * SEQUENCES_OF_LANE, false);
+  changing = await openGround(SEQUENCES_WITH_POLICY, true);
 }, 120_000);
 afterAll(async () => {
-  await checkPromises(world.database);
-  await world.stop();
+  for (const { world } of [shared, changing]) {
+    await checkPromises(world.database);
+    await world.stop();
+  }
 }, 120_000);
 
-const runLane = (lane: number, { any }: Steps): Promise<void> =>
+const runLane = (ground: Ground, numRuns: number, seed: number): Promise<void> =>
   fc.assert(
-    fc.asyncProperty(fc.commands(any, { maxCommands: 30, size: 'max' }), async (commands) => {
-      const agent = world.agent(agents);
-      agents += 1;
+    fc.asyncProperty(fc.commands(ground.steps.any, { maxCommands: 30, size: 'max' }), async (commands) => {
+      const { world } = ground;
+      const agent = world.agent(ground.agents);
+      ground.agents += 1;
+      if (ground === changing) await world.replacePolicy(false);
       await fc.asyncModelRun(
-        () => ({ model: new ExpectedAgent(), real: { agent, ids: [], tokens: [] } }),
+        () => ({ model: new ExpectedAgent(), real: { agent, names: { ids: [], tokens: [] } } }),
         commands,
       );
       await checkPromisesOf(world.database, agent.id);
     }),
-    { numRuns: SEQUENCES_OF_LANE, seed: 0x6c696665 + lane },
+    { numRuns, seed },
   );
 
 it('answers as the model does, through 10,000 sequences of steps, and keeps every promise', {
   timeout: 900_000,
 }, async () => {
-  const steps = openSteps(world);
-  const lanes = Array.from({ length: LANES }, (_, lane) => runLane(lane, steps));
+  const lanes = Array.from({ length: LANES }, (_, lane) => runLane(shared, SEQUENCES_OF_LANE, SEED + lane));
+  lanes.push(runLane(changing, SEQUENCES_WITH_POLICY, SEED + LANES));
   for (const lane of await Promise.allSettled(lanes)) if (lane.status === 'rejected') throw lane.reason;
-  expect(agents).toBe(LANES * SEQUENCES_OF_LANE);
+  expect([shared.agents, changing.agents]).toEqual([LANES * SEQUENCES_OF_LANE, SEQUENCES_WITH_POLICY]);
   // A model that never came to something says nothing about it.
-  expect([...steps.met].sort()).toEqual([
+  expect([...new Set([...shared.steps.met, ...changing.steps.met])].sort()).toEqual([
     'agent_disabled',
     'already_decided',
     'already_voted',
@@ -66,11 +81,15 @@ it('answers as the model does, through 10,000 sequences of steps, and keeps ever
     'lifted',
     'opened',
     'over',
+    'passed',
     'pending',
     'request_cancelled',
     'request_expired',
     'request_id_reused',
     'revoked',
+    'set',
+    'strict policy',
     'taken back',
+    'usual policy',
   ]);
 });

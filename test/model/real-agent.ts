@@ -37,8 +37,9 @@ export type RealAgent = {
   readonly cancel: (requestId: string) => Promise<string>;
   readonly endGrant: (requestId: string, by: 'operator' | 'agent') => Promise<string>;
   readonly revokeToken: (jti: string) => Promise<string>;
-  /** Closes the agent; or, not `lasting`, takes back all that it has. */
+  /** Closes the agent; or, not `lasting`, takes back all that it has. All of it is over after `sweepBlock`. */
   readonly block: (lasting: boolean) => Promise<void>;
+  readonly sweepBlock: () => Promise<void>;
   readonly lift: () => Promise<void>;
   readonly setEnabled: (enabled: boolean) => Promise<void>;
   /** Lets time pass, for this agent alone: everything of it is as much older. */
@@ -122,16 +123,14 @@ export const realAgent = (world: Inside, id: string): RealAgent => {
         wait: null,
       });
     },
-    vote: async (requestId, { voter, verdict, leaves = null, replica }) =>
-      wordOf(
-        await voteBy(parts(replica).database, {
-          requestId,
-          verdict,
-          approver: personOf(voter),
-          ownersOf: world.ownersOf,
-          left: leaves,
-        }),
-      ),
+    vote: async (requestId, { voter, verdict, leaves = null, replica }) => {
+      const cast = { requestId, verdict, approver: personOf(voter), ownersOf: world.ownersOf, left: leaves };
+      for (;;) {
+        const word = wordOf(await voteBy(parts(replica).database, cast));
+        // As on the page: what it was prepared on was replaced meanwhile.
+        if (word !== 'overtaken') return word;
+      }
+    },
     liftDenial: async (requestId, voter) => {
       const lifted = await liftDenial(database, {
         requestId,
@@ -146,8 +145,8 @@ export const realAgent = (world: Inside, id: string): RealAgent => {
     cancel: (requestId) => cancelRequest(database, requestId, AUTHOR),
     endGrant: (requestId, by) => endGrant(database, requestId, AUTHOR, by),
     revokeToken: (jti) => revokeToken(database, jti, AUTHOR),
-    block: async (lasting) => {
-      await onceUnlocked(() => setBlock(database, { ...closing, lasting }, AUTHOR));
+    block: (lasting) => onceUnlocked(() => setBlock(database, { ...closing, lasting }, AUTHOR)),
+    sweepBlock: async () => {
       await onceUnlocked(() => sweepBlocks(database));
       await pass(TAKEN_BACK_SECONDS);
       await world.catchUp();

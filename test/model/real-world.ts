@@ -3,6 +3,7 @@
  * and Entra are about. Each sequence has an agent of its own, so that many run at once in one database.
  */
 import { randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
 import { pino } from 'pino';
 import { expect } from 'vitest';
 import { accessRequests } from '../../src/access/requests.ts';
@@ -12,6 +13,7 @@ import { openRateLimits } from '../../src/limits/rate-limits.ts';
 import { LIMIT_NAMES, parseLimits } from '../../src/limits/settings.ts';
 import type { ExchangeParts } from '../../src/oauth/exchange-parts.ts';
 import { openPolicyEngine } from '../../src/policy/engine.ts';
+import type { Rule } from '../../src/policy/rules.ts';
 import { applyRegistry } from '../../src/registry/apply.ts';
 import { buildRegistry } from '../../src/registry/build-registry.ts';
 import { loadClosings } from '../../src/registry/closings.ts';
@@ -25,7 +27,7 @@ import { agent, resource, TENANT } from '../registry/entries.ts';
 import { WORKLOAD } from '../support/access.ts';
 import { createDatabase } from '../support/database.ts';
 import { type Inside, type RealAgent, realAgent } from './real-agent.ts';
-import { AUDIENCE, RULES, SCOPES } from './rules.ts';
+import { AUDIENCE, RULES, SCOPES, STRICT_RULES } from './rules.ts';
 
 const logger = pino({ enabled: false });
 export const REPLICAS = 3;
@@ -52,7 +54,16 @@ export type RealWorld = {
   /** Brokers with connections of their own. */
   readonly databases: readonly Database[];
   readonly agent: (index: number) => RealAgent;
+  /** Puts the stricter policy in force, or the other; brokers notice by themselves. */
+  readonly replacePolicy: (strict: boolean) => Promise<void>;
   readonly stop: () => Promise<void>;
+};
+
+/** A bundle of these rules, and an engine that has loaded it. */
+const openPolicy = async (rules: readonly Rule[]) => {
+  const engine = openPolicyEngine({ logger });
+  const bundle = await bundleOf({ rules });
+  return { engine, bundle, revision: await engine.load(bundle) };
 };
 
 /** Starts a world of so many agents. Ends, within a test's hooks, by `stop`. */
@@ -66,19 +77,26 @@ export const startRealWorld = async (agents: number): Promise<RealWorld> => {
   const owner = await openDatabase({ dsn: fresh.ownerDsn, logger });
   const document = registryOf(agents);
   await applyRegistry(database, document, NOTE);
-  const policy = openPolicyEngine({ logger });
-  const bundle = await bundleOf({ rules: RULES });
-  const bundleRevision = await policy.load(bundle);
-  await activatePolicy(database, bundle, bundleRevision, NOTE);
+  const policies = { usual: await openPolicy(RULES), strict: await openPolicy(STRICT_RULES) };
+  const replacePolicy = async (strict: boolean): Promise<void> => {
+    const { bundle, revision } = strict ? policies.strict : policies.usual;
+    await activatePolicy(database, bundle, revision, NOTE);
+  };
+  await replacePolicy(false);
   const registry = buildRegistry(1, document);
   const disabled = new Set<string>();
   const asItIs = (found: Agent | undefined) => found && { ...found, enabled: !disabled.has(found.id) };
   let closings = await loadClosings(database);
+  let policy = policies.usual;
   /** One after the other, so that what was loaded last is what is held. */
   let loading = Promise.resolve();
   const catchUp = (): Promise<void> => {
     loading = loading.then(async () => {
       closings = await loadClosings(database);
+      const { rows } = await sql<{
+        revision: string;
+      }>`select policy_revision as revision from in_force`.execute(database.db);
+      policy = rows[0]?.revision === policies.strict.revision ? policies.strict : policies.usual;
     });
     return loading;
   };
@@ -113,7 +131,11 @@ export const startRealWorld = async (agents: number): Promise<RealWorld> => {
       },
       registry: () => ({ ...registry, agentOf: (workload) => asItIs(registry.agentOf(workload)) }),
       closings: () => closings,
-      policy,
+      policy: {
+        ...policies.usual.engine,
+        revision: () => policy.revision,
+        decide: (question) => policy.engine.decide(question),
+      },
       refusals,
       limits,
       pace: openCoordination({ redis: null }).pace,
@@ -140,8 +162,9 @@ export const startRealWorld = async (agents: number): Promise<RealWorld> => {
     database,
     databases,
     agent: (index) => realAgent(inWorld, agentName(index)),
+    replacePolicy,
     stop: async () => {
-      await policy.close();
+      for (const { engine } of Object.values(policies)) await engine.close();
       await refusals.stop();
       await owner.close();
       for (const { close } of databases) await close();

@@ -52,7 +52,7 @@ export const KINDS = {
 export type Scope = keyof typeof KINDS;
 export const SCOPES = Object.keys(KINDS) as Scope[];
 
-const ruleOf = (scope: Scope): Rule => {
+const ruleOf = (scope: Scope, isDenied: boolean): Rule => {
   const { decision, quorum, denyQuorum, grantSeconds, maxTokens }: Kind = KINDS[scope];
   const common = {
     id: scope,
@@ -62,7 +62,7 @@ const ruleOf = (scope: Scope): Rule => {
     public_reason: 'Told to the agent.',
     internal_reason: 'Told to people.',
   };
-  if (decision === 'deny') return { ...common, decision };
+  if (isDenied || decision === 'deny') return { ...common, decision: 'deny' };
   const lifetimes = {
     token_seconds: TOKEN_SECONDS,
     grant_seconds: grantSeconds,
@@ -79,4 +79,11 @@ const ruleOf = (scope: Scope): Rule => {
   return { ...common, decision, ...lifetimes, approval, denial_hold_seconds: HOLD_SECONDS };
 };
 
-export const RULES: readonly Rule[] = SCOPES.map(ruleOf);
+export const RULES: readonly Rule[] = SCOPES.map((scope) => ruleOf(scope, false));
+
+/** What the stricter policy denies besides: one that the other permits, and one that it leaves to people. */
+export const STRICTLY_DENIED: readonly Scope[] = ['watch', 'write'];
+
+export const STRICT_RULES: readonly Rule[] = SCOPES.map((scope) =>
+  ruleOf(scope, STRICTLY_DENIED.includes(scope)),
+);

@@ -19,7 +19,7 @@ export type Token = {
 };
 
 /** Who may take a grant back before its time. */
-export type EndedBy = 'operator' | 'agent' | 'block';
+export type EndedBy = 'operator' | 'agent' | 'block' | 'policy';
 
 export type Grant = {
   state: 'offered' | 'active' | 'lapsed' | 'expired' | EndedBy;
