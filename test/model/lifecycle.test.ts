@@ -52,7 +52,7 @@ const runLane = (ground: Ground, numRuns: number, seed: number): Promise<void> =
   );
 
 it('answers as the model does, through 10,000 sequences of steps, and keeps every promise', {
-  timeout: 900_000,
+  timeout: 1_100_000,
 }, async () => {
   const lanes = Array.from({ length: LANES }, (_, lane) => runLane(shared, SEQUENCES_OF_LANE, SEED + lane));
   lanes.push(runLane(changing, SEQUENCES_WITH_POLICY, SEED + LANES));
