@@ -219,6 +219,7 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
       ...config.consoleListen,
       setting: 'COUNTERSIGN_CONSOLE_LISTEN',
       handler: consoleApp.callback(),
+      trustedProxies: config.trustedProxies,
       logger,
     });
     parts.defer(pages.close);
@@ -227,6 +228,7 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
     ...config.listen,
     setting: 'COUNTERSIGN_LISTEN',
     handler: withTokenRoute(door, tokenRoute, app.callback()),
+    trustedProxies: config.trustedProxies,
     logger,
   });
   parts.defer(server.close);

@@ -57,6 +57,12 @@ export const parseTrustedProxies = (networks: readonly string[]): BlockList => {
   return trusted;
 };
 
+/** Whether a peer, as its socket names it, is one of the trusted proxies. */
+export const isProxy = (peer: string, trusted: BlockList): boolean => {
+  const address = peer.replace(IPV4_MAPPED, '');
+  return trusted.check(address, familyOf(address));
+};
+
 /** The address to hold responsible for a request that `peer` delivered; null where a trusted proxy's headers disagree. */
 export const clientAddress = (
   peer: string,
@@ -64,12 +70,11 @@ export const clientAddress = (
   trusted: BlockList,
 ): string | null => {
   const nearest = peer.replace(IPV4_MAPPED, '');
-  const isTrusted = (address: string): boolean => trusted.check(address, familyOf(address));
-  if (!isTrusted(nearest)) return nearest;
+  if (!isProxy(nearest, trusted)) return nearest;
   const origins = chainsOf(headers).map((chain) => {
     let client = nearest;
     for (const entry of chain.reverse()) {
-      const address = isTrusted(client) ? addressIn(entry) : null;
+      const address = isProxy(client, trusted) ? addressIn(entry) : null;
       if (address === null) break;
       client = address;
     }

@@ -8,6 +8,8 @@
  */
 import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Logger } from 'pino';
+import { addressPrefix } from './network.ts';
 
 /** One answer must be taken within this; the largest of ours, a style sheet, then needs 10 KB a second. */
 const TAKE_MAX_MS = 10_000;
@@ -16,6 +18,14 @@ const CHECK_INTERVAL_MS = 1_000;
 const AHEAD_MAX = 16;
 
 type Connection = { readonly answers: Set<ServerResponse>; unsentSince: number | null };
+
+export type ConnectionsOptions = {
+  /** Connections that one address may have, as it is counted (`addressPrefix`). */
+  readonly maxOfAddress: number;
+  /** Whether a peer stands for many clients, and may have any number. */
+  readonly isProxy: (peer: string) => boolean;
+  readonly logger: Logger;
+};
 
 export type Connections = {
   /** Counts a request until it is answered. False: its connection had too many under way and is cut. */
@@ -28,8 +38,34 @@ export type Connections = {
 const cut = (socket: Socket): void => void socket.resetAndDestroy();
 
 /** Watches the connections of a server, from before it listens until it is closed. */
-export const watchConnections = (server: Server): Connections => {
+export const watchConnections = (
+  server: Server,
+  { maxOfAddress, isProxy, logger }: ConnectionsOptions,
+): Connections => {
   const connections = new Map<Socket, Connection>();
+  const ofAddress = new Map<string, number>();
+  let refused = 0;
+
+  /** Counts a connection to its address until it closes. False: that has as many as it may have. */
+  const count = (socket: Socket): boolean => {
+    const peer = socket.remoteAddress ?? '';
+    if (isProxy(peer)) return true;
+    const address = addressPrefix(peer);
+    const before = ofAddress.get(address) ?? 0;
+    if (before === maxOfAddress) return false;
+    ofAddress.set(address, before + 1);
+    socket.once('close', () => {
+      const left = (ofAddress.get(address) ?? 0) - 1;
+      if (left > 0) ofAddress.set(address, left);
+      else ofAddress.delete(address);
+    });
+    return true;
+  };
+
+  const tellRefused = (): void => {
+    if (refused > 0) logger.warn({ refused }, 'connections beyond those that one address may have were cut');
+    refused = 0;
+  };
 
   const cutWhoDoesNotRead = (): void => {
     const now = performance.now();
@@ -39,10 +75,19 @@ export const watchConnections = (server: Server): Connections => {
       if (connection.unsentSince !== null && now - connection.unsentSince > TAKE_MAX_MS) cut(socket);
     }
   };
-  const checking = setInterval(cutWhoDoesNotRead, CHECK_INTERVAL_MS).unref();
+  const check = (): void => {
+    cutWhoDoesNotRead();
+    tellRefused();
+  };
+  const checking = setInterval(check, CHECK_INTERVAL_MS).unref();
 
   server.once('close', () => clearInterval(checking));
   server.on('connection', (socket: Socket) => {
+    if (!count(socket)) {
+      refused += 1;
+      cut(socket);
+      return;
+    }
     connections.set(socket, { answers: new Set(), unsentSince: null });
     socket.once('close', () => connections.delete(socket));
   });

@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
+import { isProxy, parseTrustedProxies } from './client-address.ts';
 import { watchConnections } from './connections.ts';
 
 const LIMITS = {
@@ -16,6 +17,8 @@ const LIMITS = {
   maxHeaderSize: 16 * 1_024,
 } as const;
 const MAX_CONNECTIONS = 2_000;
+/** So that no address alone can shut out all others; a whole office or cluster behind one has fewer. */
+const MAX_OF_ADDRESS = MAX_CONNECTIONS / 2;
 const MAX_REQUESTS_PER_SOCKET = 1_000;
 /** What is under way at the end has this long to be answered. */
 const DRAIN_MS = 8_000;
@@ -27,6 +30,8 @@ export type ListenOptions = {
   /** The setting that chose the address, for the message when it is taken. */
   readonly setting: string;
   readonly handler: RequestListener;
+  /** Addresses and CIDR networks of proxies: their connections are those of many clients. */
+  readonly trustedProxies?: readonly string[];
   readonly logger: Logger;
 };
 
@@ -54,7 +59,12 @@ export const listen = async (options: ListenOptions): Promise<Listening> => {
     if (closing) response.setHeader('Connection', 'close');
     options.handler(request, response);
   });
-  const connections = watchConnections(server);
+  const proxies = parseTrustedProxies(options.trustedProxies ?? []);
+  const connections = watchConnections(server, {
+    maxOfAddress: MAX_OF_ADDRESS,
+    isProxy: (peer) => isProxy(peer, proxies),
+    logger: options.logger,
+  });
   server.maxConnections = MAX_CONNECTIONS;
   server.maxRequestsPerSocket = MAX_REQUESTS_PER_SOCKET;
   try {
