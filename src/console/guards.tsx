@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { RouterMiddleware } from '@koa/router';
 import { readForm } from '../http/form.ts';
+import { openOutageLog } from '../http/outage-log.ts';
 import { openSlots, SLOTS, TooMuchUnderWay, withinSlots } from '../http/slots.ts';
 import { traceIdOf } from '../http/trace-id.ts';
 import { retryAfterSecondsOf } from '../http/unavailable.ts';
@@ -28,9 +29,9 @@ import { tellRefusal } from './tell-refusal.ts';
 type Middleware = RouterMiddleware<ConsoleState>;
 
 /** Every answer of the console: headers first, and a page also for what was thrown. Tells nothing of the inside. */
-export const answerSafely =
-  (parts: ConsoleParts): Middleware =>
-  async (context, next) => {
+export const answerSafely = (parts: ConsoleParts): Middleware => {
+  const tellOutage = openOutageLog(parts.logger);
+  return async (context, next) => {
     const nonce = randomBytes(16).toString('base64url');
     Object.assign(context.state, {
       nonce,
@@ -56,7 +57,7 @@ export const answerSafely =
         answerRefusal(parts, context, busy);
         return;
       }
-      parts.logger.warn(about, 'console answered 503: something that must hold is unavailable');
+      tellOutage(error, about);
       answerRefusal(
         parts,
         context,
@@ -64,6 +65,7 @@ export const answerSafely =
       );
     }
   };
+};
 
 /** So many pages at a time; others are told to come back at once. */
 export const boundedPages = (parts: ConsoleParts): Middleware => {

@@ -9,6 +9,7 @@ import Koa, { type Middleware } from 'koa';
 import type { Logger } from 'pino';
 import { DOOR_REASONS, type DoorReason } from '../reasons/door.ts';
 import { clientAddress, parseTrustedProxies } from './client-address.ts';
+import { openOutageLog } from './outage-log.ts';
 import { repeatedHeader } from './repeated-header.ts';
 import { TooMuchUnderWay } from './slots.ts';
 import { traceIdOf } from './trace-id.ts';
@@ -126,6 +127,7 @@ export const openFrontDoor = ({
 }: FrontDoorOptions): FrontDoor => {
   const hosts = new Map(publicUrls.map((url) => [new URL(url).host, new URL(url)]));
   const trusted = parseTrustedProxies(trustedProxies);
+  const tellOutage = openOutageLog(logger);
 
   return {
     admit: (request, response) => {
@@ -161,7 +163,7 @@ export const openFrontDoor = ({
       if (retryAfter !== null) {
         // A flood must not fill the log with itself.
         const shed = error instanceof TooMuchUnderWay;
-        if (!shed) logger.warn(about, 'answered 503: something that must hold is unavailable');
+        if (!shed) tellOutage(error, about);
         response.setHeader('Retry-After', retryAfter);
         sendJson(response, 503, {
           error: 'temporarily_unavailable',

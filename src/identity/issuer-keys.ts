@@ -129,7 +129,8 @@ export const createIssuerKeys = ({ issuer, load, clock, logger }: IssuerKeysOpti
       const found = current?.keys.get(keyId);
       if (found !== undefined) return found;
       if (current === null || failures > 0) {
-        throw new KeysUnavailable(issuer, Math.max(1, Math.ceil(backoffLeftMs() / 1_000)));
+        const seconds = Math.max(1, Math.ceil(backoffLeftMs() / 1_000));
+        throw new KeysUnavailable(issuer, seconds, current !== null);
       }
       if (fetched) noteMissing(keyId);
       return 'unknown';

@@ -12,7 +12,7 @@ export type Exceeded = {
 };
 
 const DESCRIPTIONS: Readonly<Record<LimitName, string>> = {
-  address: 'too many assertions from this address were rejected',
+  address: 'too many assertions from this address were not accepted',
   exchange: 'this agent exchanges too often',
   miss: 'too many requests of this agent were refused',
   poll: 'this agent repeats its pending requests too often',

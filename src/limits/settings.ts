@@ -3,8 +3,8 @@
 /** All but `open` count within a minute. */
 const DEFAULTS = {
   /**
-   * Rejected assertions from one address (IPv4, or IPv6 /64): then nothing unknown is verified for it. And exchanges of
-   * one workload that is no agent, which must look the same from outside.
+   * Rejected assertions from one address (IPv4, or IPv6 /64): then nothing unknown is verified for it. As many that name
+   * unknown keys while Entra is away. And exchanges of one workload that is no agent, which must look the same from outside.
    */
   address: 30,
   /** Exchanges of one agent's workload; repeats of a pending request that keep their pace count as `poll` alone. */

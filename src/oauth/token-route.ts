@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { refuseForm } from '../http/body.ts';
 import { readForm } from '../http/form.ts';
 import { type FrontDoor, sendJson } from '../http/front-door.ts';
+import { openOutageLog } from '../http/outage-log.ts';
 import { openSlots, SLOTS, TooMuchUnderWay } from '../http/slots.ts';
 import { traceIdOf } from '../http/trace-id.ts';
 import { retryAfterSecondsOf } from '../http/unavailable.ts';
@@ -41,6 +42,7 @@ const labelOf = (outcome: Outcome): string => {
 /** Answers `/token`: without the framework, which would be a part of what every exchange costs. */
 export const openTokenRoute = (options: TokenRouteOptions): TokenRoute => {
   const { logger } = options;
+  const tellOutage = openOutageLog(logger);
   const exchanges = openSlots(SLOTS.exchanges, () => options.observe('shed', 0));
   const endpoint = createTokenEndpoint({
     issuer: options.issuer,
@@ -61,7 +63,7 @@ export const openTokenRoute = (options: TokenRouteOptions): TokenRoute => {
       const seconds = retryAfterSecondsOf(error);
       if (seconds === null) throw error;
       label = 'unavailable';
-      logger.warn({ err: error, traceId: call.traceId }, 'exchange answered 503');
+      tellOutage(error, { traceId: call.traceId, path: '/token' });
       return {
         status: 503,
         headers: { 'Retry-After': String(seconds) },

@@ -3,8 +3,10 @@ import type { Explanation } from './explanation.ts';
 
 export const LIMIT_REASONS = {
   limit_address: {
-    meaning: 'Too many assertions of one address, or of one workload that is no agent, were rejected.',
-    advice: 'Look at the rejections before it. Where many agents share an address, raise the limit address.',
+    meaning:
+      'Too many assertions of one address, or of one workload that is no agent, were rejected, or named unknown keys while Entra was away.',
+    advice:
+      'Look at the rejections before it, and whether Entra answers. Where many agents share an address, raise the limit address.',
   },
   limit_exchange: {
     meaning: 'An agent exchanged more often than the limit allows.',

@@ -100,3 +100,43 @@ describe('an address that sends bad assertions', () => {
     expect((await world.exchange({ ...READ, subject_token })).status).toBe(200);
   });
 });
+
+/** Entra answers no more for its keys, or again. */
+const keysAre = (state: 'down' | 'up'): Promise<Response> =>
+  fetch(`${world.entra.entra.authority}/lab/faults`, {
+    method: state === 'down' ? 'POST' : 'DELETE',
+    headers: { 'content-type': 'application/json' },
+    ...(state === 'down' && { body: JSON.stringify({ fault: 'keys_down' }) }),
+  });
+
+const invented = async (name: string) => ({
+  ...READ,
+  subject_token: await world.assertion('support-agent', { header: { kid: name } }),
+});
+
+describe('an address that names unknown keys while Entra is away', () => {
+  it('is refused after so many and logged once, but whoever uses known keys from there goes on (T59)', async () => {
+    world = await startLimited('address=5');
+    const good = async () => ({ ...READ, subject_token: await world.assertion('support-agent') });
+    const from = '127.0.0.6';
+    expect((await exchangeFrom(world, from, await good())).status).toBe(200);
+    await keysAre('down');
+    const answers = await repeat(8, async (n) => exchangeFrom(world, from, await invented(`invented-${n}`)));
+    expect(statusesOf(answers)).toEqual([503, 503, 503, 503, 503, 429, 429, 429]);
+    expectSlowDown(answers[5], 'address', 5);
+    expect(await countedOf(world, 'address')).toBe(3);
+    expect(await toldOf(world)).toMatchObject({ count: 1, body: { network: '127.0.0.0/24' } });
+    expect(world.log.filter((line) => line.includes('answered 503'))).toHaveLength(1);
+    expect((await exchangeFrom(world, from, await good())).status).toBe(200);
+    expect((await exchangeFrom(world, '127.0.0.7', await invented('elsewhere'))).status).toBe(503);
+  });
+
+  it('is not limited before any key is known, when nobody could be told from a stranger', async () => {
+    world = await startLimited('address=2');
+    await keysAre('down');
+    const answers = await repeat(6, async (n) =>
+      exchangeFrom(world, '127.0.0.8', await invented(`any-${n}`)),
+    );
+    expect(statusesOf(answers)).toEqual([503, 503, 503, 503, 503, 503]);
+  });
+});
