@@ -11,6 +11,8 @@ import type { SigningKeys } from '../tokens/signing-keys.ts';
 
 /** How long a reader is held that prefers nothing. */
 const WAIT_SECONDS = 10;
+/** Places of readers that are signed for within a second. Those who follow are at few; who asks for many does it to be a burden. */
+const PLACES_MAX = 64;
 
 export type RevocationFeedParts = {
   readonly issuer: string;
@@ -18,11 +20,11 @@ export type RevocationFeedParts = {
   readonly signingKeys: Pick<SigningKeys, 'active'>;
 };
 
-/** Signs each answer once, however many readers of one place are woken by it. */
+/** Signs each answer once, however many readers of one place are woken by it. Null: for a place too many. */
 const createSigner = ({ issuer, signingKeys }: RevocationFeedParts) => {
   let signed = new Map<string | null, string>();
   let moment = '';
-  return (after: string | null, { now, ...delta }: RevocationAnswer): string => {
+  return (after: string | null, { now, ...delta }: RevocationAnswer): string | null => {
     const iat = Math.floor(now.getTime() / 1_000);
     const key = signingKeys.active('ES256');
     const current = `${delta.cursor} ${iat} ${key.kid}`;
@@ -31,6 +33,7 @@ const createSigner = ({ issuer, signingKeys }: RevocationFeedParts) => {
     const place = delta.complete ? null : after;
     const known = signed.get(place);
     if (known !== undefined) return known;
+    if (place !== null && signed.size >= PLACES_MAX) return null;
     // Signed with the place it goes on from: a delta for another reader would leave a gap in this one's view.
     const from = place !== null && { after: place };
     const jws = signJws(key, 'revocations+jwt', { iss: issuer, iat, ...from, ...delta });
@@ -49,10 +52,12 @@ export const revocationFeedRoutes = (parts: RevocationFeedParts): Router => {
     const gone = new AbortController();
     context.res.once('close', () => gone.abort());
     const waitMs = (preferredWaitSeconds(context.get('prefer')) ?? WAIT_SECONDS) * 1_000;
-    const answer = await parts.feed.read(after, { waitMs, signal: gone.signal });
+    const { signal } = gone;
+    const answer = await parts.feed.read(after, { waitMs, signal });
+    const signed = sign(after, answer) ?? sign(null, await parts.feed.read(null, { waitMs: 0, signal }));
     context.status = 200;
     context.type = 'application/jwt';
-    context.body = sign(after, answer);
+    context.body = signed;
   });
   return router;
 };

@@ -56,8 +56,6 @@ export const viewWith = (before: readonly LogLine[], seen: RevocationView): Revo
 /** The lines after `cursor`; null: it is of no place that is known here. */
 const linesAfter = (view: RevocationView, cursor: string): readonly LogLine[] | null => {
   if (cursor === cursorOf(view)) return [];
-  // At the beginning of any log there was nothing.
-  if (cursor.startsWith('0.') && view.lines[0]?.position === 1) return view.lines;
   const index = view.lines.findLastIndex((line) => cursorOf(line) === cursor);
   return index === -1 ? null : view.lines.slice(index + 1);
 };

@@ -181,6 +181,7 @@ describe('a reader', () => {
     ['nonsense', 'x'],
     ['a place ahead of the log', '99.3f333df6-90a4-4fda-8dd3-9485d27cee36'],
     ['a place in another history', '1.3f333df6-90a4-4fda-8dd3-9485d27cee36'],
+    ['the beginning of another history', '0.x'],
   ])('with %s for a cursor gets everything at once', async (_, cursor) => {
     await log(token('first'));
     await log(token('second'));
