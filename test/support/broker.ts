@@ -53,6 +53,12 @@ export type TestWorld = {
     parameters: Readonly<Record<string, string | undefined>>,
     options?: { readonly port?: number; readonly headers?: Readonly<Record<string, string | string[]>> },
   ) => Promise<Answer>;
+  /** One request, at the broker of that port, or at the first one. */
+  readonly send: (
+    port: number | undefined,
+    path: string,
+    init: { method: string; body?: string; headers?: Readonly<Record<string, string | string[]>> },
+  ) => Promise<Answer>;
   /** Posts bytes as they are to a path. */
   readonly post: (path: string, body: string, headers?: Readonly<Record<string, string>>) => Promise<Answer>;
   readonly get: (path: string, headers?: Readonly<Record<string, string>>) => Promise<Answer>;
@@ -144,11 +150,7 @@ export const startWorld = async (
   const { host } = new URL(files.issuer);
   const kid = await keyIds(entra);
 
-  const send = async (
-    port: number | undefined,
-    path: string,
-    init: { method: string; body?: string; headers?: Readonly<Record<string, string | string[]>> },
-  ): Promise<Answer> => {
+  const send: TestWorld['send'] = async (port, path, init) => {
     const { request } = await import('node:http');
     return new Promise((resolve, reject) => {
       const sent = request(
@@ -216,6 +218,7 @@ export const startWorld = async (
         headers: { ...FORM, ...headers },
       });
     },
+    send,
     post: (path, body, headers = FORM) => send(undefined, path, { method: 'POST', body, headers }),
     get: (path, headers = {}) => send(undefined, path, { method: 'GET', headers }),
     vote: (...ballot) => voteAs({ world: entra.world, database }, ...ballot),
