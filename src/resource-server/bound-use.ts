@@ -39,7 +39,7 @@ export const createUseCheck = ({ url, now }: { url: string | null; now: () => nu
   if (url !== null && (normalizeTarget(url) === null || /[?#]|\/$/.test(url)))
     throw new Error('url must be the public base URL of this API, without a trailing slash');
   const checkProof = createProofCheck();
-  const take = createUsedProofs();
+  const take = createUsedProofs(now() / 1000);
 
   return ({ scheme, sent, token, request }) => {
     if (scheme === 'Bearer') return token.proofKey === null ? null : 'key_bound';

@@ -83,13 +83,17 @@ const verify = async (
   }
 };
 
+/** What is told of a caller that went away before it was answered; none of HTTP's, as proxies write it into their logs. */
+const CALLER_GONE = 499;
+
 /** Reports the use when its status is known; 'close' comes for broken connections too, and may have come already. */
 const reportAtEnd = (
   uses: UseReporter | undefined,
   response: ServerResponse,
   use: Omit<TokenUse, 'status'>,
 ): void => {
-  const report = (): void => uses?.report({ ...use, status: response.statusCode });
+  const report = (): void =>
+    uses?.report({ ...use, status: response.headersSent ? response.statusCode : CALLER_GONE });
   if (response.closed) report();
   else response.once('close', report);
 };

@@ -5,6 +5,7 @@
  *   nothing from others.
  * - when several together have filled it, the oldest second is given up with every proof made in it or before, so
  *   that what is forgotten is too old rather than good again: senders whose clock is right go on.
+ * - one that was made before this process began may have been taken by the one before it.
  * - the last few seconds are never given up: nobody, by proofs made ahead, can make all of now too old. New proofs are
  *   refused then, whoever's.
  * Proofs are kept by the second they were made in; a call looks at a few counts whatever is kept.
@@ -31,14 +32,15 @@ export type TakeProof = (
 /** What an agent has in memory. */
 type Share = { readonly agent: string; proofs: number };
 
-export const createUsedProofs = (proofsMax = PROOFS_MAX): TakeProof => {
+/** `since`: when this process began to take proofs, seconds since the epoch. */
+export const createUsedProofs = (since: number, proofsMax = PROOFS_MAX): TakeProof => {
   const shareMax = Math.ceil(proofsMax * SHARE);
   const taken = new Map<number, Map<string, Share>>();
   const shares = new Map<string, Share>();
   let size = 0;
   let lookedAt = Number.NEGATIVE_INFINITY;
   /** Proofs made in this second or before are not taken any more. */
-  let givenUp = Number.NEGATIVE_INFINITY;
+  let givenUp = Math.floor(since) - 1;
 
   const giveUp = (second: number): void => {
     for (const share of taken.get(second)?.values() ?? []) {

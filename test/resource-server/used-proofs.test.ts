@@ -3,20 +3,30 @@ import { describe, expect, it } from 'vitest';
 import { createUsedProofs } from '../../src/resource-server/used-proofs.ts';
 
 const NOW = 1_770_000_000;
+/** Long before, so that it decides nothing. */
+const START = NOW - 1_000;
 const proof = (jti: string, issuedAt = NOW, thumbprint = 'key') => ({ thumbprint, jti, issuedAt });
 const by = (now = NOW, agent = 'agent') => ({ now, agent });
 
 describe('the memory of used proofs', () => {
   it('takes each proof once, by its key and its name', () => {
-    const take = createUsedProofs();
+    const take = createUsedProofs(START);
     expect([take(proof('a'), by()), take(proof('a'), by())]).toEqual([null, 'proof_replayed']);
     expect(take(proof('b'), by())).toBeNull();
     expect(take(proof('a', NOW, 'other key'), by())).toBeNull();
     expect(take(proof('a'), by(NOW, 'another agent'))).toBe('proof_replayed');
   });
 
+  it('takes none that the process before it may have taken: an API is started again and a proof sent once more', () => {
+    const before = createUsedProofs(NOW - 100);
+    expect(before(proof('a', NOW - 1), by())).toBeNull();
+    const again = createUsedProofs(NOW + 0.5);
+    expect(again(proof('a', NOW - 1), by(NOW + 1))).toBe('proof_replayed');
+    expect(again(proof('b', NOW), by(NOW + 1))).toBeNull();
+  });
+
   it('forgets nothing that could still pass as fresh', () => {
-    const take = createUsedProofs();
+    const take = createUsedProofs(START);
     take(proof('ahead', NOW + 30), by());
     take(proof('old', NOW - 60), by());
     for (let now = NOW; now <= NOW + 90; now += 1) {
@@ -26,7 +36,7 @@ describe('the memory of used proofs', () => {
   });
 
   it('gives an agent a share, whatever keys it has, and others go on (T120)', () => {
-    const take = createUsedProofs(8);
+    const take = createUsedProofs(START, 8);
     const flood = (jti: string, now = NOW) => take(proof(jti, now, `key of ${jti}`), by(now));
     expect(['a', 'b', 'c'].map((jti) => flood(jti))).toEqual([null, null, 'too_many_proofs']);
     expect(take(proof('d', NOW - 60), by(NOW, 'other'))).toBeNull();
@@ -38,7 +48,7 @@ describe('the memory of used proofs', () => {
   });
 
   it('would rather refuse the oldest than take one twice when it is full', () => {
-    const take = createUsedProofs(3);
+    const take = createUsedProofs(START, 3);
     const sent = [
       ['a', NOW - 20],
       ['b', NOW - 15],
@@ -54,7 +64,7 @@ describe('the memory of used proofs', () => {
   });
 
   it('lets nobody make all of now too old: full of the last seconds, or of proofs made ahead, it takes no other', () => {
-    const take = createUsedProofs(4);
+    const take = createUsedProofs(START, 4);
     for (const agent of ['a', 'b', 'c', 'd']) take(proof(agent, NOW + 30), by(NOW, agent));
     expect(take(proof('honest'), by(NOW, 'e'))).toBe('too_many_proofs');
     for (const agent of ['a', 'b', 'c', 'd'])
@@ -74,7 +84,7 @@ describe('the memory of used proofs', () => {
     );
     fc.assert(
       fc.property(calls, fc.integer({ min: 1, max: 10 }), (sent, proofsMax) => {
-        const take = createUsedProofs(proofsMax);
+        const take = createUsedProofs(START, proofsMax);
         const taken = new Map<string, { agent: string; second: number }>();
         let now = NOW;
         for (const { jti, age, agent, pause } of sent) {
