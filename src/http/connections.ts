@@ -28,7 +28,10 @@ export type ConnectionsOptions = {
 };
 
 export type Connections = {
-  /** Counts a request until it is answered. False: its connection had too many under way and is cut. */
+  /**
+   * Counts a request until it is answered. False: it must not be, since its connection had too many under way and is cut,
+   * or ends with an answer before.
+   */
   readonly begin: (response: ServerResponse) => boolean;
   /** The answers that are owed now. */
   readonly underWay: () => ServerResponse[];
@@ -36,6 +39,9 @@ export type Connections = {
 
 /** Resets rather than ends: what the kernel still holds for somebody who does not read is freed with it. */
 const cut = (socket: Socket): void => void socket.resetAndDestroy();
+
+/** Whatever comes after an answer that closes the connection must not be acted on (RFC 9112 section 9.6). */
+const isLast = (answer: ServerResponse): boolean => answer.getHeader('Connection') === 'close';
 
 /** Watches the connections of a server, from before it listens until it is closed. */
 export const watchConnections = (
@@ -98,6 +104,7 @@ export const watchConnections = (
       const connection = connections.get(socket);
       // Further requests of one that was cut may have been read before.
       if (connection === undefined || socket.destroyed) return false;
+      if (socket.writableEnded || [...connection.answers].some(isLast)) return false;
       if (connection.answers.size === AHEAD_MAX) {
         cut(socket);
         return false;

@@ -64,6 +64,12 @@ const STRICT_TRANSPORT_SECURITY = 'max-age=63072000';
 type Admitted = { readonly base: URL; readonly client: string };
 type Refusal = { readonly reason: DoorReason; readonly description: string };
 
+/** No other can be undone here, and what a proxy made of one is not known: where the body ends is then anybody's guess. */
+const isChunkedAlone = ({ headers, httpVersion }: IncomingMessage): boolean => {
+  const coding = headers['transfer-encoding'];
+  return coding === undefined || (coding.toLowerCase() === 'chunked' && httpVersion === '1.1');
+};
+
 const checkRequest = (
   request: IncomingMessage,
   hosts: ReadonlyMap<string, URL>,
@@ -73,6 +79,8 @@ const checkRequest = (
     return { reason: 'headers_too_many', description: 'too many headers' };
   if (!/^\/(?!\/)/.test(request.url ?? ''))
     return { reason: 'target_not_path', description: 'the request target must be a path' };
+  if (!isChunkedAlone(request))
+    return { reason: 'transfer_coding', description: 'send the body as it is, or chunked' };
   const repeated = request.headers.host === undefined ? 'Host' : repeatedHeader(request.rawHeaders);
   if (repeated !== null) return { reason: 'header_not_once', description: `send one ${repeated} header` };
   const base = hosts.get(request.headers.host?.toLowerCase() ?? '');
@@ -139,6 +147,7 @@ export const openFrontDoor = ({
       }
       const { status, error } = DOOR_REASONS[checked.reason].client;
       setGuards(response, false);
+      if (checked.reason === 'transfer_coding') response.setHeader('Connection', 'close');
       sendJson(response, status, { error, error_description: checked.description });
       const peer = request.socket.remoteAddress ?? '';
       onRefused?.(checked.reason, {

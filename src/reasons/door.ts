@@ -1,4 +1,4 @@
-/** What the front door refuses before it looks at what is asked for, on every path; the client sees 400, 421 or 431. */
+/** What the front door refuses before it looks at what is asked for, on every path; the client sees 400, 421, 431 or 501. */
 import type { ClientAnswer, Explanation } from './explanation.ts';
 
 const PROXY = 'Once: a mistake. Often: look at what is between the client and the broker.';
@@ -21,6 +21,11 @@ export const DOOR_REASONS = {
       'Host is missing, or a header that may come once came again: a proxy may have read the other one.',
     advice: PROXY,
     client: invalid(400),
+  },
+  transfer_coding: {
+    meaning: 'The body came in another transfer coding than chunked, or chunked in HTTP/1.0.',
+    advice: 'No client does that: somebody tries to make the broker and a proxy see different requests.',
+    client: invalid(501),
   },
   host_unknown: {
     meaning: 'The Host is none of the broker’s own.',

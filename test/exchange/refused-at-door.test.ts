@@ -17,6 +17,7 @@ const ATTEMPTS: Readonly<Record<DoorReason, (host: string) => readonly [string, 
   headers_too_many: (host) => ['GET /jwks', [host, ...Array.from({ length: 200 }, (_, i) => `X-${i}: 1`)]],
   target_not_path: (host) => ['GET http://evil.example/jwks', [host]],
   header_not_once: (host) => ['POST /token', [host, 'Authorization: Basic x', 'Authorization: Basic y']],
+  transfer_coding: (host) => ['POST /token', [host, 'Transfer-Encoding: gzip, chunked']],
   host_unknown: () => ['GET /approvals', ['Host: evil.example', 'X-Forwarded-For: 203.0.113.7']],
   forwarding_disagrees: (host) => [
     'GET /jwks',
