@@ -42,7 +42,7 @@ const ReasonFilter = ({ model }: { model: AuditModel }): JSX.Element => {
     <label>
       Reason
       <select name="reason">
-        {option('', 'Refused or not')}
+        {option('', 'All events')}
         {option('any', 'Any refusal')}
         {model.reasonGroups.map(({ title, codes }) => (
           <optgroup label={title}>{codes.map((code) => option(code, code))}</optgroup>

@@ -41,7 +41,7 @@ export const TokenFacts = ({ model }: { model: TokenModel }): JSX.Element => {
         {token.environment !== null && <EnvironmentBadge environment={token.environment} />}
         <Lifetime token={token} />
       </p>
-      <dl>
+      <dl class="card">
         <div class="fact">
           <dt>Agent</dt>
           <dd>

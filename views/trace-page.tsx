@@ -19,7 +19,7 @@ import { gap } from './words.ts';
 
 export type TraceModel = {
   readonly requestId: string;
-  /** Null: policy refused by itself, so no request was opened; the events tell. */
+  /** Null: it was refused before one was opened; the events tell. */
   readonly request: {
     readonly agent: string;
     readonly scopes: readonly string[];
@@ -28,6 +28,8 @@ export type TraceModel = {
     readonly sensitivity: Sensitivity | null;
     readonly state: RequestState;
   } | null;
+  /** What was refused to whom before a request was opened, as far as the registry knows all of it. */
+  readonly refused: Pick<NonNullable<TraceModel['request']>, 'agent' | 'scopes' | 'resource'> | null;
   readonly events: readonly EventModel[];
 };
 
@@ -54,6 +56,22 @@ const Step = ({ event, before }: { event: EventModel; before: EventModel | undef
     </div>
   </li>
 );
+
+const Title = ({ request, refused }: TraceModel): JSX.Element => {
+  const asked = request ?? refused;
+  return (
+    <h1>
+      {asked === null ? (
+        'Refused before a request was opened'
+      ) : (
+        <>
+          {asked.agent} <span class="asks-for">{request === null ? 'was refused' : 'asks for'}</span>{' '}
+          <Scopes scopes={asked.scopes} /> <span class="asks-for">on</span> {asked.resource}
+        </>
+      )}
+    </h1>
+  );
+};
 
 /** The head and the events; the live part of the page. */
 export const Trace = ({ model }: { model: TraceModel }): JSX.Element => {
@@ -128,20 +146,12 @@ export const TracePage = (props: {
         </p>
       )}
       <header class="request-head">
-        <h1>
-          {model.request === null ? (
-            'Refused before a request was opened'
-          ) : (
-            <>
-              {model.request.agent} <span class="asks-for">asks for</span>{' '}
-              <Scopes scopes={model.request.scopes} /> <span class="asks-for">on</span>{' '}
-              {model.request.resource}
-            </>
-          )}
-        </h1>
+        <Title {...model} />
       </header>
-      {above.denial !== null && <HeldDenial model={above.denial} />}
-      {above.deed !== null && <EndGrant deed={above.deed} />}
+      <div class="above-trace">
+        {above.denial !== null && <HeldDenial model={above.denial} />}
+        {above.deed !== null && <EndGrant deed={above.deed} />}
+      </div>
       <LivePart
         id="trace"
         href={`/requests/${model.requestId}`}

@@ -181,23 +181,27 @@ const untilRotation = ({ tokens }: Run, issued: IssuedToken): number => {
   return Math.max(1, issued.expiresInSeconds - (exp - iat) / 3 + 1);
 };
 
-/** Asks again, in time, as long as it is granted. */
+/** Asks again, in time, as long as it is granted; the state in which that ends. */
 const keepToken = async (
   run: Run,
   parts: AgentParts,
   kept: { ask: Ask; issued: IssuedToken },
-): Promise<void> => {
+): Promise<Run['state']> => {
   let { issued } = kept;
   for (;;) {
     // Its end is the grant's: there is none after it.
-    if (issued.grantExpiresInSeconds - issued.expiresInSeconds <= 1) return;
+    if (issued.grantExpiresInSeconds - issued.expiresInSeconds <= 1) return stateAfter(run.answer);
     await pause(untilRotation(run, issued) * 1_000, undefined, { signal: parts.signal });
     const next = await exchange(kept.ask, {
       ...parts,
       onPending: () => undefined,
       onTrouble: () => undefined,
     });
-    if (next.kind === 'refused' || next.requestId !== issued.requestId) return;
+    if (next.kind === 'refused' && next.error === 'access_denied') {
+      tellRefusal(run, next);
+      return 'refused';
+    }
+    if (next.kind === 'refused' || next.requestId !== issued.requestId) return stateAfter(run.answer);
     await take(run, parts, next);
     issued = next;
   }
@@ -215,8 +219,9 @@ const finish = async (
     return;
   }
   await take(run, parts, result);
-  if (errand.keep === true) await keepToken(run, parts, { ask: errand, issued: result });
-  run.state = stateAfter(run.answer);
+  run.state = errand.keep
+    ? await keepToken(run, parts, { ask: errand, issued: result })
+    : stateAfter(run.answer);
 };
 
 /** Runs the errand to its end, changing `run` as it goes. Never rejects: what fails is told in the run. */

@@ -1,6 +1,7 @@
 /** The first page: the idea in two sentences, the stories, and the accounts to play them with. */
 import type { JSX } from 'preact';
 import type { Scenario } from '../scenarios.ts';
+import { AccountNamed } from './account-named.tsx';
 import { Layout } from './layout.tsx';
 import type { Account, Lab } from './story.ts';
 import { toneOf } from './tone.ts';
@@ -11,13 +12,14 @@ const EXPECTED: Readonly<Record<Scenario['decision'], string>> = {
   deny: 'Policy denies',
 };
 
-/** How long the agent asks for: `requested_expires_in`. Works without scripts, so it says only its ends. */
+/** How long the agent asks for: `requested_expires_in`. Works without scripts, which only tell what is chosen. */
 const Lifetime = ({ least, most, usual }: NonNullable<Scenario['kept']>): JSX.Element => (
   <label class="lifetime">
     Asks for{' '}
-    <span class="note">
-      from {least} s, to {most} s
-    </span>
+    <span class="chosen">
+      between {least} and {most}
+    </span>{' '}
+    seconds
     <input type="range" name="seconds" min={least} max={most} step={6} value={usual} />
   </label>
 );
@@ -47,6 +49,28 @@ const Card = ({ scenario, number }: { scenario: Scenario; number: number }): JSX
       {scenario.kept !== undefined && <Lifetime {...scenario.kept} />}
       <button type="submit">Run it</button>
     </form>
+  </article>
+);
+
+/** What no agent can do, so no story tells it: a person takes back what is in use. */
+const KillSwitch = ({ lab, story }: { lab: Lab; story: number }): JSX.Element => (
+  <article class="card bad">
+    <p class="eyebrow">
+      At any time <span class="badge">A person takes it back</span>
+    </p>
+    <h2>The kill switch</h2>
+    <p>
+      Start story {story} with a long life. While it runs, close <code>reporting-agent</code>: every token and
+      grant of it ends at once, in every process, and its next attempt is refused until somebody lifts it.
+    </p>
+    <p>
+      Sign in as <AccountNamed lab={lab} name="security-admin" />.
+    </p>
+    <p class="onward">
+      <a class="button" href={`${lab.issuer}/blocks`} target="_blank" rel="noreferrer">
+        Open the kill switches
+      </a>
+    </p>
   </article>
 );
 
@@ -89,6 +113,7 @@ export const HomePage = ({ lab, scenarios }: { lab: Lab; scenarios: readonly Sce
       {scenarios.map((scenario, index) => (
         <Card scenario={scenario} number={index + 1} />
       ))}
+      <KillSwitch lab={lab} story={scenarios.findIndex(({ kept }) => kept !== undefined) + 1} />
     </div>
     <section>
       <h2>Who you can be</h2>

@@ -25,6 +25,7 @@ export const Layout = (props: {
       <link rel="icon" href="data:," />
       <link rel="stylesheet" href="/demo.css" />
       <script src="/htmx.js" defer />
+      <script src="/lifetime.js" defer />
     </head>
     <body>
       <header class="top">

@@ -1,8 +1,9 @@
 /** One run of a story: what the agent does on the left, what the broker has on record on the right, both live. */
 import type { JSX } from 'preact';
 import type { Run } from '../agents/run.ts';
+import { AccountNamed } from './account-named.tsx';
 import { Layout } from './layout.tsx';
-import { accountNamed, type Lab, type Story } from './story.ts';
+import type { Lab, Story } from './story.ts';
 import { TokenLine } from './token-line.tsx';
 import { toneOf } from './tone.ts';
 import type { Trace } from './trace.ts';
@@ -21,17 +22,11 @@ const HEADLINES: Readonly<Record<Run['state'], string>> = {
   failed: 'This did not work',
 };
 
-const headlineOf = ({ state, token }: Run): string =>
-  state === 'refused' && token !== null ? 'Refused: the API did not let the agent in' : HEADLINES[state];
-
-const Account = ({ lab, name }: { lab: Lab; name: string }): JSX.Element | null => {
-  const account = accountNamed(lab, name);
-  if (account === undefined) return null;
-  return (
-    <>
-      <code>{account.username}</code> with the password <code class="secret">{account.password}</code>
-    </>
-  );
+const headlineOf = ({ state, token, answer }: Run): string => {
+  if (state !== 'refused' || token === null) return HEADLINES[state];
+  return answer?.status === 401 || answer?.status === 403
+    ? 'Refused: the API did not let the agent in'
+    : 'Taken back: the agent gets no further token';
 };
 
 /** What the reader has to do now, when the story waits for a person. */
@@ -45,13 +40,28 @@ const YourTurn = ({ lab, run }: { lab: Lab; run: Run }): JSX.Element => (
         </a>
       </li>
       <li>
-        Sign in as <Account lab={lab} name="approver" />
+        Sign in as <AccountNamed lab={lab} name="approver" />
       </li>
       <li>Read what is asked, write a reason, and approve or deny.</li>
     </ol>
     <p class="note">
       This page goes on by itself. To see that an owner may not approve for their own agent, sign in as{' '}
-      <Account lab={lab} name="owner" /> first.
+      <AccountNamed lab={lab} name="owner" /> first.
+    </p>
+  </section>
+);
+
+/** What a reader who wants to try once more has to know, when a person said no. */
+const HeldDenial = ({ lab, run }: { lab: Lab; run: Run }): JSX.Element => (
+  <section class="your-turn">
+    <h2>A person’s denial holds</h2>
+    <p>
+      However often the agent asks, and whatever it says, it is refused for an hour. An approver lifts it
+      before, on the{' '}
+      <a href={`${lab.issuer}/approvals/${run.request_id}`} target="_blank" rel="noreferrer">
+        page of the request
+      </a>
+      , as <AccountNamed lab={lab} name="approver" />; so does an operator in its trace.
     </p>
   </section>
 );
@@ -119,7 +129,7 @@ const TraceList = ({
     {requestId !== null && (
       <p class="note">
         The same trace <a href={`${lab.issuer}/requests/${requestId}`}>in the console</a>, for{' '}
-        <Account lab={lab} name="auditor" />
+        <AccountNamed lab={lab} name="auditor" />
       </p>
     )}
   </section>
@@ -173,6 +183,7 @@ export const LiveStory = ({ story, lab }: { story: Story; lab: Lab }): JSX.Eleme
         {headlineOf(run)}
       </p>
       {run.state === 'waiting' && run.request_id !== null && <YourTurn lab={lab} run={run} />}
+      {run.state === 'refused' && trace.denied && <HeldDenial lab={lab} run={run} />}
       <div class="columns">
         <Steps run={run} />
         <TraceList trace={trace} requestId={run.request_id} lab={lab} />
@@ -208,8 +219,8 @@ export const RunPage = ({ story, lab }: { story: Story; lab: Lab }): JSX.Element
       <blockquote>
         <p>{story.scenario.justification}</p>
         <footer>
-          the agent's own words; policy never sees them, <code>{story.scenario.agent}</code> asks for{' '}
-          <code>{story.scenario.scope}</code> on <code>{story.scenario.audience}</code>
+          <code>{story.scenario.agent}</code> asks for <code>{story.scenario.scope}</code> on{' '}
+          <code>{story.scenario.audience}</code>. These are its own words; policy never sees them.
         </footer>
       </blockquote>
     </section>

@@ -12,7 +12,7 @@ import { readText, serve, type WebServer } from '../web-server.ts';
 import { HomePage } from './home-page.tsx';
 import { LiveStory, RunPage } from './run-page.tsx';
 import { isLive, type Lab, type Story } from './story.ts';
-import type { Trace, TraceReader } from './trace.ts';
+import { emptyTrace, type TraceReader } from './trace.ts';
 
 export type DemoOptions = {
   readonly port: number;
@@ -33,8 +33,6 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-const NO_TRACE: Trace = { events: [], problem: null };
-
 const show = (context: Context, page: JSX.Element, whole = true): void => {
   context.type = 'text/html; charset=utf-8';
   context.body = (whole ? '<!doctype html>' : '') + renderToString(page);
@@ -52,11 +50,12 @@ const wishOf = ({ least, most, usual }: NonNullable<Scenario['kept']>, form: str
 /** Starts the demo page. */
 export const startDemo = async (options: DemoOptions): Promise<WebServer> => {
   const { lab } = options;
-  const [style, htmx] = await Promise.all([
+  const [style, htmx, lifetime] = await Promise.all([
     Promise.all(
       ['demo.css', 'token-line.css'].map((name) => readFile(packageFile(`lab/demo/${name}`), 'utf8')),
     ),
     readFile(fileURLToPath(import.meta.resolve('htmx.org/dist/htmx.min.js'))),
+    readFile(packageFile('lab/demo/lifetime.js')),
   ]);
 
   const agentUrl = (scenario: Scenario): string => options.agents.get(scenario.agent) ?? '';
@@ -66,7 +65,7 @@ export const startDemo = async (options: DemoOptions): Promise<WebServer> => {
     return response.status === 200 ? run : null;
   };
   const readStory = async (scenario: Scenario, run: Run): Promise<Story> => {
-    const trace = run.request_id === null ? NO_TRACE : await options.readTrace(run.request_id);
+    const trace = run.request_id === null ? emptyTrace(null) : await options.readTrace(run.request_id);
     const next = SCENARIOS[SCENARIOS.indexOf(scenario) + 1] ?? null;
     return { scenario, next, run, trace, live: isLive(run, trace, new Date()) };
   };
@@ -104,10 +103,14 @@ export const startDemo = async (options: DemoOptions): Promise<WebServer> => {
     context.type = 'text/css; charset=utf-8';
     context.body = style.join('');
   });
-  router.get('/htmx.js', (context) => {
-    context.type = 'text/javascript; charset=utf-8';
-    context.body = htmx;
-  });
+  for (const [path, script] of [
+    ['/htmx.js', htmx],
+    ['/lifetime.js', lifetime],
+  ] as const)
+    router.get(path, (context) => {
+      context.type = 'text/javascript; charset=utf-8';
+      context.body = script;
+    });
 
   const app = new Koa();
   app.use(async (context, next) => {

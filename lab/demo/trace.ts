@@ -6,13 +6,21 @@ export type TraceEvent = {
   readonly at: Date;
   /** What the event means, one line. */
   readonly words: string;
-  /** Whether an API tells of a use that it refused. */
+  /** Whether it tells of a refusal, by policy or of a use by an API. */
   readonly refused: boolean;
   /** The facts worth a glance. */
   readonly facts: readonly { readonly name: string; readonly value: string }[];
 };
 
-export type Trace = { readonly events: readonly TraceEvent[]; readonly problem: string | null };
+export type Trace = {
+  readonly events: readonly TraceEvent[];
+  /** Whether a person's denial stands in it, not lifted. */
+  readonly denied: boolean;
+  readonly problem: string | null;
+};
+
+/** No event is known. */
+export const emptyTrace = (problem: string | null): Trace => ({ events: [], denied: false, problem });
 
 export type TraceReader = (requestId: string) => Promise<Trace>;
 
@@ -20,7 +28,6 @@ const WORDS: Readonly<Record<string, string>> = {
   'assertion.verified': 'The assertion is genuine: signed by Entra, for the broker, by this workload.',
   'agent.mapped': 'The workload is a registered agent.',
   'agent.rejected': 'The workload is not a registered agent.',
-  'policy.decided': 'Policy decided.',
   'policy.failed': 'Policy could not decide, so nothing was given.',
   'request.opened': 'An access request was opened.',
   'request.refused': 'The request was refused.',
@@ -28,6 +35,7 @@ const WORDS: Readonly<Record<string, string>> = {
   'approval.given': 'A person countersigned exactly these terms.',
   'approval.refused': 'An attempt to vote was refused.',
   'denial.given': 'A person said no.',
+  'denial.lifted': 'The denial was lifted: the agent may ask anew.',
   'grant.opened': 'A grant was opened: what is allowed, and until when.',
   'grant.ended': 'The grant ended.',
   'token.issued': 'A token was signed, after all of this was on record.',
@@ -36,13 +44,25 @@ const WORDS: Readonly<Record<string, string>> = {
   'token.used': 'The API reported that the token was used.',
 };
 
+type Members = Readonly<Record<string, unknown>>;
+
+const DECISIONS: Readonly<Record<string, string>> = {
+  permit: 'Policy permits it.',
+  needs_approval: 'Policy leaves it to a person.',
+  deny: 'Policy denies it.',
+};
+
+const wordsOf = (name: string, { decision, outcome }: Members): string => {
+  if (name === 'policy.decided') return DECISIONS[String(decision)] ?? 'Policy decided.';
+  if (outcome === 'refused') return 'The API reported that it refused the token.';
+  return WORDS[name] ?? '';
+};
+
 /** Facts shown beside an event, in this order, where it has them. */
 const FACTS = ['decision', 'rule', 'public_reason', 'verdict', 'reason', 'jti', 'outcome', 'status'];
 
 const eventShape = z.looseObject({ name: z.string(), recorded_at: z.string() });
 const traceShape = z.looseObject({ events: z.array(eventShape) });
-
-type Members = Readonly<Record<string, unknown>>;
 
 const membersOf = (event: Members): Members =>
   typeof event.data === 'object' && event.data !== null ? { ...event, ...event.data } : event;
@@ -55,12 +75,11 @@ const factsOf = (members: Members): TraceEvent['facts'] =>
 
 const readEvent = (event: z.output<typeof eventShape>): TraceEvent => {
   const members = membersOf(event);
-  const refused = event.name === 'token.used' && members.outcome === 'refused';
   return {
     name: event.name,
     at: new Date(event.recorded_at),
-    words: refused ? 'The API reported that it refused the token.' : (WORDS[event.name] ?? ''),
-    refused,
+    words: wordsOf(event.name, members),
+    refused: members.outcome === 'refused' || members.decision === 'deny',
     facts: factsOf(members),
   };
 };
@@ -76,11 +95,12 @@ export const createTraceReader =
       });
       if (response.status !== 200) {
         await response.body?.cancel();
-        return { events: [], problem: `the broker answered with status ${response.status}` };
+        return emptyTrace(`the broker answered with status ${response.status}`);
       }
       const { events } = traceShape.parse(await response.json());
-      return { problem: null, events: events.map(readEvent) };
+      const last = events.findLast(({ name }) => name.startsWith('denial.'));
+      return { problem: null, denied: last?.name === 'denial.given', events: events.map(readEvent) };
     } catch (error) {
-      return { events: [], problem: error instanceof Error ? error.message : String(error) };
+      return emptyTrace(error instanceof Error ? error.message : String(error));
     }
   };

@@ -3,6 +3,7 @@ import type Router from '@koa/router';
 import { Trace as TraceBody, type TraceModel, TracePage } from '../../views/trace-page.tsx';
 import { findForApprover } from '../access/approval-queue.ts';
 import { type Trace, traceOf } from '../audit/trace.ts';
+import type { Registry } from '../registry/registry.ts';
 import { answerLive, answerPage, answerRefusal, pageContext } from './answers.tsx';
 import type { Mishap } from './approval-routes.tsx';
 import { eventJson, requestJson } from './audit-json.ts';
@@ -16,6 +17,19 @@ import { notFound } from './refusals.ts';
 import { grantPathOf, requestIdOf } from './request-address.ts';
 import { mayReadTrail, mayTakeBack } from './roles.ts';
 import { tellRefusal } from './tell-refusal.ts';
+
+/** What was refused when no request was opened, in names of the registry only: what else was asked for is a stranger's word. */
+const refusedIn = (registry: Registry, events: Trace['events']): TraceModel['refused'] => {
+  for (const { agentId, body } of events) {
+    const agent = registry.agents.get(agentId ?? '');
+    const resource = typeof body.audience === 'string' ? registry.resources.get(body.audience) : undefined;
+    const scopes = Array.isArray(body.scopes) ? body.scopes.filter((scope) => typeof scope === 'string') : [];
+    const known = scopes.length > 0 && scopes.every((scope) => resource?.scopes.has(scope));
+    if (agent !== undefined && resource !== undefined && known)
+      return { agent: agent.name, scopes, resource: resource.name };
+  }
+  return null;
+};
 
 const traceModel = (
   parts: ConsoleParts,
@@ -38,6 +52,7 @@ const traceModel = (
             sensitivity: resource?.sensitivity ?? null,
             state: request.state,
           },
+    refused: request === null ? refusedIn(registry, events) : null,
     events: events.map((event) => eventModel(event, names)),
   };
 };

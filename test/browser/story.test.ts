@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { launchBrowser } from '../support/browser.ts';
+import { findBarriers, findOverflow, launchBrowser } from '../support/browser.ts';
 import { type Lab, startLab } from '../support/lab.ts';
 
+const everything = await mkdtemp(join(tmpdir(), 'countersign-screenshots-'));
 /** Where the README's pictures go when `SCREENSHOTS=docs` asks for new ones. */
-const screenshots = process.env.SCREENSHOTS ?? (await mkdtemp(join(tmpdir(), 'countersign-screenshots-')));
+const screenshots = process.env.SCREENSHOTS ?? everything;
 
 let lab: Lab;
 let browser: Browser;
@@ -140,6 +141,31 @@ describe('in the lab', { timeout: 60_000 }, () => {
     await page.locator('.steps .bad').getByText('access_denied').waitFor();
     await page.screenshot({ path: join(screenshots, 'release.png'), fullPage: true });
     expect(await page.getByText('answered 201').count()).toBe(2);
+  });
+
+  it.each([
+    ['desktop', { width: 1200, height: 900 }],
+    ['phone', { width: 360, height: 780 }],
+  ])('is clean on a %s: the stories, and each of them when it is told', async (_, viewport) => {
+    const page = await openPage(context);
+    await page.setViewportSize(viewport);
+    const told: Record<string, string[]> = {};
+    const look = async (name: string): Promise<void> => {
+      told[name] = [...(await findBarriers(page)), ...(await findOverflow(page))];
+      await page.screenshot({ path: join(everything, `${name}-${viewport.width}.png`), fullPage: true });
+    };
+    await page.goto(lab.world.demo_url);
+    await look('stories');
+    const titles = await page.locator('article:has(form) h2').allTextContents();
+    expect(titles).toHaveLength(lab.world.scenarios.length);
+    for (const { name } of lab.world.scenarios) {
+      await page.goto(lab.world.demo_url);
+      await page.locator(`form[action="/stories/${name}"] button`).click();
+      await page.locator('.steps .good, .steps .bad, .your-turn').first().waitFor();
+      await look(name);
+    }
+    expect(Object.values(told).flat()).toEqual([]);
+    await page.close();
   });
 
   it('nothing on any page made the browser complain', () => {

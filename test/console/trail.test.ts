@@ -1,6 +1,7 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { appendEvents } from '../../src/audit/append.ts';
+import { newRequestId } from '../../src/ids.ts';
 import { startConsole, type TestConsole } from './fixture.ts';
 import { vote } from './voting.ts';
 
@@ -48,6 +49,22 @@ it('opens a trace to auditors and to those who may decide on the request, and to
     ),
   );
   expect(statuses).toEqual([200, 200, 404, 404]);
+});
+
+it('says in its title what policy refused to whom, in names of the registry only', async () => {
+  const title = async (data: Readonly<Record<string, string | string[]>>): Promise<string> => {
+    const requestId = newRequestId();
+    await appendEvents(test.database.db, [
+      { name: 'policy.decided', requestId, agentId: 'reporting-agent', data: { decision: 'deny', ...data } },
+    ]);
+    const [, text = ''] = /<h1>(.*?)<\/h1>/s.exec(await page(`/requests/${requestId}`)) ?? [];
+    return text.replaceAll(/<[^>]+>/g, '').trim();
+  };
+  const refused = { audience: 'api://reports.prod', scopes: ['payroll.export'] };
+  expect(await title(refused)).toBe('Reporting agent was refused payroll.export on Reports');
+  const unnamed = 'Refused before a request was opened';
+  expect(await title({ ...refused, scopes: ['payroll.export', 'Approved'] })).toBe(unnamed);
+  expect(await title({ ...refused, audience: 'api://approved' })).toBe(unnamed);
 });
 
 it('refreshes a trace by part, and answers 304 while nothing happened', async () => {

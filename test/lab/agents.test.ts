@@ -80,10 +80,12 @@ const startWorld = async (): Promise<string> => {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 };
 
-const start = async (options: { assertion?: () => Promise<string> } = {}): Promise<WebServer> => {
+const start = async (
+  options: { id?: string; assertion?: () => Promise<string> } = {},
+): Promise<WebServer> => {
   const world = await startWorld();
   const agent = await startAgent({
-    id: 'support-agent',
+    id: options.id ?? 'support-agent',
     port: 0,
     tokenEndpoint: `${world}/token`,
     assertion: options.assertion ?? (async () => 'the-assertion'),
@@ -184,6 +186,13 @@ describe('an errand', () => {
       steps: [{ name: 'failed', text: 'Gave up: Entra is away' }],
     });
     expect(asked).toEqual([]);
+  });
+
+  it('says that it was taken back when the token that it keeps has no successor', async () => {
+    const kept = { ...issued, body: { ...(issued.body as object), expires_in: 1, grant_expires_in: 60 } };
+    brokerReplies = [kept, denied];
+    const run = await runUntil(await start({ id: 'reporting-agent' }), { scenario: 'rotation' }, ended);
+    expect([run.state, run.tokens.length, run.steps.at(-1)?.name]).toEqual(['refused', 1, 'refused']);
   });
 
   it('is refused when the API refuses the token', async () => {

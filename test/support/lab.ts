@@ -11,6 +11,7 @@ export type LabWorld = {
   readonly token_endpoint: string;
   readonly environment: string;
   readonly demo_url: string;
+  readonly scenarios: readonly { readonly name: string }[];
   readonly people: readonly { readonly username: string; readonly password: string }[];
 };
 
