@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { RouterMiddleware } from '@koa/router';
 import { readForm } from '../http/form.ts';
 import { openOutageLog } from '../http/outage-log.ts';
-import { openSlots, SLOTS, TooMuchUnderWay, withinSlots } from '../http/slots.ts';
+import { openSlots, SLOTS, TooMuchUnderWay } from '../http/slots.ts';
 import { traceIdOf } from '../http/trace-id.ts';
 import { retryAfterSecondsOf } from '../http/unavailable.ts';
 import { answerRefusal, asksForPart, redirect } from './answers.tsx';
@@ -71,7 +71,7 @@ export const answerSafely = (parts: ConsoleParts): Middleware => {
 export const boundedPages = (parts: ConsoleParts): Middleware => {
   const slots = openSlots(SLOTS.pages, parts.observeShed);
   return (context, next) =>
-    withinSlots(slots, (pause) => {
+    slots((pause) => {
       context.state.pause = pause;
       return next();
     });

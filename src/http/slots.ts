@@ -4,14 +4,25 @@
  * second is better served than one that waits in a line too long to end in time.
  */
 
+/** Nothing was done: 503, and there is room again as soon as some of what is under way has ended. */
+export class TooMuchUnderWay extends Error {
+  readonly retryAfterSeconds = 1;
+
+  constructor() {
+    super('too much is under way; try the same request again');
+    this.name = 'TooMuchUnderWay';
+  }
+}
+
 /**
- * Waits outside of the place that the work holds, for what costs nothing meanwhile. It comes back whether there is room
- * or not: whoever waits was let in before, and those who wait are bounded by whoever lets them.
+ * Waits outside of the place that the work holds, for what costs nothing meanwhile, and takes a place again. Throws
+ * `TooMuchUnderWay` where there is none: many who were let wait and come back at once are a flood like any other. So
+ * work pauses only where it has done nothing yet that is not found again by the same request.
  */
 export type Pause = <T>(waiting: Promise<T>) => Promise<T>;
 
-/** Runs the work and answers true, or answers false at once where too much is under way. */
-export type Slots = (work: (pause: Pause) => Promise<void>) => Promise<boolean>;
+/** The result of the work. Throws `TooMuchUnderWay` at once where there is no room for it. */
+export type Slots = <Result>(work: (pause: Pause) => Promise<Result>) => Promise<Result>;
 
 /**
  * How much of each class may be under way. What is answered from memory in one go (metadata, keys, style sheets) is in
@@ -36,48 +47,31 @@ export const SLOTS = {
 /** Room for `max`; `observeFull` counts what is refused. */
 export const openSlots = (max: number, observeFull: () => void = () => undefined): Slots => {
   let underWay = 0;
-  const pause: Pause = async (waiting) => {
-    underWay -= 1;
-    try {
-      return await waiting;
-    } finally {
-      underWay += 1;
-    }
-  };
   return async (work) => {
-    if (underWay >= max) {
-      observeFull();
-      return false;
-    }
-    underWay += 1;
+    let holds = false;
+    const take = (): void => {
+      if (underWay >= max) {
+        observeFull();
+        throw new TooMuchUnderWay();
+      }
+      underWay += 1;
+      holds = true;
+    };
+    const leave = (): void => {
+      if (holds) underWay -= 1;
+      holds = false;
+    };
+    const pause: Pause = async (waiting) => {
+      leave();
+      const result = await waiting;
+      take();
+      return result;
+    };
+    take();
     try {
-      await work(pause);
+      return await work(pause);
     } finally {
-      underWay -= 1;
+      leave();
     }
-    return true;
   };
-};
-
-/** Nothing was done: 503, and there is room again as soon as some of what is under way has ended. */
-export class TooMuchUnderWay extends Error {
-  readonly retryAfterSeconds = 1;
-
-  constructor() {
-    super('too much is under way; try the same request again');
-    this.name = 'TooMuchUnderWay';
-  }
-}
-
-/** The result of the work. Throws `TooMuchUnderWay` at once where there is no room for it. */
-export const withinSlots = async <Result>(
-  slots: Slots,
-  work: (pause: Pause) => Promise<Result>,
-): Promise<Result> => {
-  let done: { readonly result: Result } | undefined;
-  await slots(async (pause) => {
-    done = { result: await work(pause) };
-  });
-  if (done === undefined) throw new TooMuchUnderWay();
-  return done.result;
 };

@@ -8,7 +8,7 @@ import { type FindLiveToken, openLiveTokens } from '../access/find-live-token.ts
 import { canonicalJson } from '../canonical-json.ts';
 import { refuseBody } from '../http/body.ts';
 import { readForm } from '../http/form.ts';
-import { openSlots, SLOTS, withinSlots } from '../http/slots.ts';
+import { openSlots, SLOTS } from '../http/slots.ts';
 import type { Database } from '../storage/database.ts';
 import { accessTokenPayload } from '../tokens/access-token.ts';
 import {
@@ -68,7 +68,7 @@ export const introspectionRoutes = (parts: IntrospectionParts): Router<ApiState>
     const token = form.get('token');
     if (token === undefined)
       return refuseApi(parts, context, 'introspection_malformed', refuseBody('token is missing'));
-    const answer = await withinSlots(questions, () => introspect(introspecting, context.state.api, token));
+    const answer = await questions(() => introspect(introspecting, context.state.api, token));
     context.status = 200;
     context.body = answer;
   });

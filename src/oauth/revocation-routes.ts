@@ -7,7 +7,7 @@ import Router from '@koa/router';
 import { findOwnRequest } from '../access/find-own.ts';
 import { cancelRequest, endGrant, revokeToken } from '../access/revoke.ts';
 import { readForm } from '../http/form.ts';
-import { openSlots, type Pause, SLOTS, withinSlots } from '../http/slots.ts';
+import { openSlots, type Pause, SLOTS } from '../http/slots.ts';
 import { traceIdOf } from '../http/trace-id.ts';
 import { REQUEST_ID_PREFIX } from '../ids.ts';
 import type { Reason } from '../reasons.ts';
@@ -121,7 +121,7 @@ export const revocationRoutes = (parts: RevocationParts): Router => {
       return;
     }
     const call = { form, authorization: context.req.headers.authorization, ...from };
-    const refusal = await withinSlots(revocations, (pause) => revoke(parts, call, pause));
+    const refusal = await revocations((pause) => revoke(parts, call, pause));
     if (refusal === null) {
       context.status = 200;
       context.body = Buffer.alloc(0);

@@ -51,7 +51,7 @@ export const openTokenRoute = (options: TokenRouteOptions): TokenRoute => {
 
   const answerExchange = async (call: ExchangeCall): Promise<Answer> => {
     const started = performance.now();
-    let label = 'failed';
+    let label: string | null = 'failed';
     try {
       const outcome = await exchange(options.exchange, call);
       const { status, headers, body } = answerOf(options, outcome, call.authorization !== undefined);
@@ -60,7 +60,9 @@ export const openTokenRoute = (options: TokenRouteOptions): TokenRoute => {
       const nonce = tellNonce ? { 'DPoP-Nonce': options.nonces.issue(options.exchange.clock()) } : {};
       return { status, headers: { ...headers, ...nonce }, body };
     } catch (error) {
-      const seconds = retryAfterSecondsOf(error);
+      // Counted where there was no room.
+      if (error instanceof TooMuchUnderWay) label = null;
+      const seconds = label === null ? null : retryAfterSecondsOf(error);
       if (seconds === null) throw error;
       label = 'unavailable';
       tellOutage(error, { traceId: call.traceId, path: '/token' });
@@ -73,7 +75,8 @@ export const openTokenRoute = (options: TokenRouteOptions): TokenRoute => {
         },
       };
     } finally {
-      options.observe(label, (performance.now() - started - (call.wait?.waitedMs() ?? 0)) / 1000);
+      if (label !== null)
+        options.observe(label, (performance.now() - started - (call.wait?.waitedMs() ?? 0)) / 1000);
     }
   };
 
@@ -100,12 +103,9 @@ export const openTokenRoute = (options: TokenRouteOptions): TokenRoute => {
       await tellForm(from, form.reason);
       return refuse(response, form.status, form.error, form.description);
     }
-    const handled = await exchanges(async (pause) => {
-      const refusal = await endpoint.refusalOf(form);
-      if (refusal !== null) {
-        if (refusal.reason !== null) await tellForm(from, refusal.reason);
-        return sendJson(response, refusal.status, refusal.body);
-      }
+    const refusal = await exchanges(async (pause) => {
+      const refused = await endpoint.refusalOf(form);
+      if (refused !== null) return refused;
       const wait = openPreferredWait(request, response, pause);
       const { status, headers, body } = await answerExchange({
         form,
@@ -119,11 +119,11 @@ export const openTokenRoute = (options: TokenRouteOptions): TokenRoute => {
       // RFC 7240 section 3.
       if (wait !== null && wait.waitedMs() !== null) response.setHeader('Preference-Applied', 'wait');
       sendJson(response, status, body);
+      return null;
     });
-    if (handled) return;
-    const { message, retryAfterSeconds } = new TooMuchUnderWay();
-    response.setHeader('Retry-After', retryAfterSeconds);
-    refuse(response, 503, 'temporarily_unavailable', message);
+    if (refusal === null) return;
+    if (refusal.reason !== null) await tellForm(from, refusal.reason);
+    sendJson(response, refusal.status, refusal.body);
   };
 };
 

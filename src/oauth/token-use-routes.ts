@@ -4,7 +4,7 @@ import Router from '@koa/router';
 import { z } from 'zod';
 import { type BodyRefusal, refuseBody } from '../http/body.ts';
 import { readJson } from '../http/json.ts';
-import { openSlots, SLOTS, withinSlots } from '../http/slots.ts';
+import { openSlots, SLOTS } from '../http/slots.ts';
 import type { Database } from '../storage/database.ts';
 import { recordTokenUses, type TokenUse } from '../tokens/token-uses.ts';
 import { type ApiCallerParts, type ApiState, refuseApi, requireApi, takeOfApi } from './api-caller.ts';
@@ -63,7 +63,7 @@ export const tokenUseRoutes = (options: TokenUseOptions): Router => {
     const cost = 'error' in uses ? USES_MAX : Math.max(1, uses.length);
     if (!(await takeOfApi(options, context, cost))) return;
     if ('error' in uses) return refuseApi(options, context, 'report_malformed', uses);
-    const recorded = await withinSlots(reports, () =>
+    const recorded = await reports(() =>
       recordTokenUses(options.database, context.state.api.audiences, uses),
     );
     if (recorded === 'untimely') return refuseApi(options, context, 'report_untimely', UNTIMELY);

@@ -1,7 +1,10 @@
 /** More exchanges at once than are let in, and senders who never finish: the others go on being served. */
+import { randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SLOTS } from '../../src/http/slots.ts';
 import { type Answer, startWorld, type TestWorld } from '../support/broker.ts';
+import { whileLocked } from '../support/locks.ts';
 import { checkPromises } from '../support/promises.ts';
 import { type Crowd, openCrowd } from './crowd.ts';
 
@@ -57,6 +60,12 @@ describe('a flood of exchanges', () => {
   });
 });
 
+/** How many of a class were refused for want of room, as /metrics counts them. */
+const shedOf = async (route: string): Promise<number> => {
+  const text = await (await fetch(`http://127.0.0.1:${world.brokers[0]?.operationsPort}/metrics`)).text();
+  return Number(new RegExp(`shed_total\\{route="${route}"\\} (\\d+)`).exec(text)?.[1] ?? 0);
+};
+
 /** So many who begin a post whose form never ends. */
 const beginPosts = async (count: number, path: string, headers = ''): Promise<Crowd> => {
   const { host } = new URL(world.issuer);
@@ -83,5 +92,29 @@ describe('senders who never finish their form', () => {
     await beginPosts(100, '/blocks', `Origin: ${world.issuer}\r\nSec-Fetch-Site: same-origin\r\n`);
     for (let count = 0; count < 5; count += 1)
       expect((await world.get('/approvals', { accept: 'text/html' })).status).toBe(303);
+  });
+
+  it('and finish all at once, take no more places of pages than others', async () => {
+    const { host } = new URL(world.issuer);
+    const headers = [
+      `Host: ${host}`,
+      `Origin: ${world.issuer}`,
+      'Sec-Fetch-Site: same-origin',
+      `Cookie: countersign_session=${randomBytes(32).toString('base64url')}`,
+      'Content-Type: application/x-www-form-urlencoded',
+      'Content-Length: 8',
+      'Connection: close',
+    ].join('\r\n');
+    await whileLocked(world.ownerDsn, 'console_sessions', async () => {
+      const crowd = await openCrowd(world.brokers[0]?.port ?? 0, 4 * SLOTS.pages, {
+        opening: `POST /blocks HTTP/1.1\r\n${headers}\r\n\r\nreason=`,
+        drip: 'x',
+        reads: true,
+      });
+      crowds.push(crowd);
+      await crowd.closed();
+    });
+    expect(await shedOf('pages')).toBeGreaterThanOrEqual(2 * SLOTS.pages);
+    expect((await world.get('/approvals', { accept: 'text/html' })).status).toBe(303);
   });
 });

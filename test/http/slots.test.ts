@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { openSlots, withinSlots } from '../../src/http/slots.ts';
+import { openSlots, TooMuchUnderWay } from '../../src/http/slots.ts';
 
 describe('work under way', () => {
   it('is bounded: what is beyond is refused at once, and there is room again when some of it ends', async () => {
@@ -11,55 +11,67 @@ describe('work under way', () => {
     const work = async (): Promise<void> => {
       ran = true;
     };
-    expect(await take(work)).toBe(false);
+    await expect(take(work)).rejects.toMatchObject({ retryAfterSeconds: 1 });
     expect(ran).toBe(false);
     ends[0]?.resolve();
-    expect(await first).toBe(true);
-    expect(await take(work)).toBe(true);
+    await first;
+    await take(work);
     expect(ran).toBe(true);
     ends[1]?.resolve();
-    expect(await second).toBe(true);
+    await second;
   });
 
   it('gives its room back when it fails', async () => {
     const take = openSlots(1);
     await expect(take(() => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
-    expect(await take(async () => undefined)).toBe(true);
+    expect(await take(async () => 'next')).toBe('next');
   });
 
-  it('leaves its room to others while it pauses, and comes back to it whatever they do', async () => {
+  it('leaves its room to others while it pauses, and comes back where there is some', async () => {
     const take = openSlots(1);
     const decided = Promise.withResolvers<string>();
     const other = Promise.withResolvers<void>();
-    let heard: string | undefined;
-    const first = take(async (pause) => {
-      heard = await pause(decided.promise);
-    });
+    const first = take((pause) => pause(decided.promise));
     const second = take(() => other.promise);
-    expect(await take(async () => undefined)).toBe(false);
-    decided.resolve('approved');
-    expect(await first).toBe(true);
-    expect(heard).toBe('approved');
+    await expect(take(async () => undefined)).rejects.toBeInstanceOf(TooMuchUnderWay);
     other.resolve();
-    expect(await second).toBe(true);
-    expect(await take(async () => undefined)).toBe(true);
+    await second;
+    decided.resolve('approved');
+    expect(await first).toBe('approved');
+    expect(await take(async () => 'next')).toBe('next');
   });
-});
 
-describe('work within slots', () => {
-  it('gives its result, or throws what says when to come back', async () => {
+  it('does not come back from a pause where there is no room, however many waited (D16)', async () => {
     let refused = 0;
-    const slots = openSlots(1, () => {
+    const take = openSlots(2, () => {
       refused += 1;
     });
-    const released = Promise.withResolvers<string>();
-    const first = withinSlots(slots, () => released.promise);
-    await expect(withinSlots(slots, async () => 'second')).rejects.toMatchObject({ retryAfterSeconds: 1 });
-    expect(refused).toBe(1);
-    released.resolve('first');
-    expect(await first).toBe('first');
-    await expect(withinSlots(slots, () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
-    expect(await withinSlots(slots, async () => undefined)).toBe(undefined);
-    expect(refused).toBe(1);
+    const [gate, end] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let underWay = 0;
+    const crowd = Array.from({ length: 100 }, () =>
+      take(async (pause) => {
+        await pause(gate.promise);
+        underWay += 1;
+        await end.promise;
+      }),
+    );
+    gate.resolve();
+    await expect.poll(() => refused).toBe(98);
+    expect(underWay).toBe(2);
+    end.resolve();
+    const ended = await Promise.allSettled(crowd);
+    expect(ended.filter(({ status }) => status === 'fulfilled')).toHaveLength(2);
+    expect(ended).toContainEqual({ status: 'rejected', reason: new TooMuchUnderWay() });
+    expect(await take(async () => 'next')).toBe('next');
+  });
+
+  it('has no more room than before when a pause failed', async () => {
+    const take = openSlots(1);
+    await expect(take((pause) => pause(Promise.reject(new Error('broken'))))).rejects.toThrow('broken');
+    const end = Promise.withResolvers<void>();
+    const next = take(() => end.promise);
+    await expect(take(async () => undefined)).rejects.toBeInstanceOf(TooMuchUnderWay);
+    end.resolve();
+    await next;
   });
 });
