@@ -132,7 +132,6 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
       logger,
     }),
   });
-
   const verifyAssertion = guardAssertions(assertions, limits.address);
 
   const consolePages = createConsole({
@@ -207,10 +206,11 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
 
   const checks = (): Promise<Check[]> =>
     readinessChecks({ database, policyRevision: policy.revision, hasRegistry: () => registry !== undefined });
+  const { operationsListen } = config;
   const operations = await listen({
-    ...config.operationsListen,
+    ...operationsListen,
     setting: 'COUNTERSIGN_OPERATIONS_LISTEN',
-    handler: operationsHandler({ metrics, checks, notes: storage.weaknesses, logger }),
+    handler: operationsHandler({ ...operationsListen, metrics, checks, notes: storage.weaknesses, logger }),
     logger,
   });
   parts.defer(operations.close);

@@ -1,17 +1,21 @@
 /**
  * What machines ask about the broker, on a listener of its own: /healthz, /readyz and /metrics. Whoever reaches it is let
- * in, by any Host, but may only read; what asks the database is asked once for all who come meanwhile.
+ * in, but for pages of a browser (`isAddressed`), and may only read; what asks the database is asked once for all who
+ * come meanwhile.
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { sendJson, setGuards } from '../http/front-door.ts';
 import { oneAtATime } from '../one-at-a-time.ts';
+import { isAddressed } from './is-addressed.ts';
 import type { Metrics } from './metrics.ts';
 
 /** One thing that must hold before the broker is sent requests; `problem` says what is wrong. */
 export type Check = { readonly name: string; readonly problem: string | null };
 
 export type OperationsOptions = {
+  /** The configured host of the listener. */
+  readonly host: string;
   readonly metrics: Metrics;
   readonly checks: () => Promise<readonly Check[]>;
   /** What works but is weaker than it should be, a sentence each. */
@@ -64,6 +68,7 @@ export const operationsHandler = (options: OperationsOptions): RequestListener =
   const answers = answersOf(options);
   return (request: IncomingMessage, response: ServerResponse) => {
     setGuards(response, false);
+    if (!isAddressed(request, options.host)) return sendJson(response, 421, { error: 'host_unknown' });
     const answer = answers.get(request.url ?? '');
     if (answer === undefined) return sendJson(response, 404, { error: 'not_found' });
     if (request.method !== 'GET' && request.method !== 'HEAD') {

@@ -93,7 +93,22 @@ describe('the operations listener', () => {
     }
   });
 
-  it('only tells: other methods, paths and bodies are refused, by whatever Host they are asked', async () => {
+  it('tells nothing to a page of a name that leads to this machine (DNS rebinding)', async () => {
+    const port = world.brokers[0]?.operationsPort ?? 0;
+    const ask = async (host: string) => (await send(port, 'GET /metrics', [`Host: ${host}`])).status;
+    for (const host of [
+      'evil.example',
+      `evil.example:${port}`,
+      '127.0.0.1.evil.example',
+      'localhost.evil.example',
+      '',
+    ])
+      expect({ host, status: await ask(host) }).toEqual({ host, status: 421 });
+    for (const host of [`127.0.0.1:${port}`, '10.0.0.7', `[::1]:${port}`, 'LocalHost', `localhost:${port}`])
+      expect({ host, status: await ask(host) }).toEqual({ host, status: 200 });
+  });
+
+  it('only tells: other methods, paths and bodies are refused', async () => {
     const port = world.brokers[0]?.operationsPort ?? 0;
     const ask = (line: string, ...headers: string[]) => send(port, line, ['Host: 10.0.0.7:8401', ...headers]);
     for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS', 'TRACE']) {
