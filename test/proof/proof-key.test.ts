@@ -87,6 +87,8 @@ describe('a key with one thing wrong', () => {
     'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa',
     'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
     'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff',
+    'f0ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+    'ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff',
   ])('is refused as an Ed25519 point of small order, or written too large: %s', (hex) => {
     const jwk = { kty: 'OKP', crv: 'Ed25519', x: Buffer.from(hex, 'hex').toString('base64url') };
     expect(readProofKey(jwk, 'Ed25519')).toBeNull();
@@ -108,4 +110,49 @@ describe('a key with one thing wrong', () => {
     const proof = rsa.prove('POST', TARGET, { claims: goodClaims, header: { jwk: { ...rsa.jwk, n } } });
     expect(outcome(proof)).toBe('proof_key');
   });
+});
+
+/** The same octets written once more, as decoders take them that are not strict. */
+const otherwise = (text: unknown): string[] => {
+  const written = String(text);
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+  const last = alphabet[alphabet.indexOf(written.at(-1) ?? '') + 1] ?? '';
+  return [`${written}=`, `${written}\n`, `${written.slice(0, -1)}${last}`];
+};
+
+describe('a good key that is written otherwise', () => {
+  it.each(['x', 'y'] as const)('would have a second thumbprint and is refused: %s of P-256', (name) => {
+    expect(readProofKey(prover.jwk, 'ES256')).not.toBeNull();
+    for (const text of otherwise(prover.jwk[name]))
+      expect(readProofKey({ ...prover.jwk, [name]: text }, 'ES256')).toBeNull();
+    expect(readProofKey({ ...prover.jwk, kty: 'ec' }, 'ES256')).toBeNull();
+  });
+
+  it('would have a second thumbprint and is refused: x of Ed25519', async () => {
+    const { jwk } = await createProver('Ed25519');
+    expect(readProofKey(jwk, 'Ed25519')).not.toBeNull();
+    for (const x of otherwise(jwk.x)) expect(readProofKey({ ...jwk, x }, 'Ed25519')).toBeNull();
+    expect(readProofKey({ ...jwk, kty: 'okp' }, 'Ed25519')).toBeNull();
+  });
+
+  it('would have a second thumbprint and is refused: n of RSA', async () => {
+    const { jwk } = await createProver('RS256');
+    expect(readProofKey(jwk, 'RS256')).not.toBeNull();
+    const padded = Buffer.concat([Buffer.alloc(1), Buffer.from(String(jwk.n), 'base64url')]);
+    for (const n of [...otherwise(jwk.n), padded.toString('base64url'), '', 7])
+      expect(readProofKey({ ...jwk, n }, 'RS256')).toBeNull();
+  });
+});
+
+it.each([
+  [2_047, false],
+  [2_048, true],
+  [2_049, true],
+  [4_096, true],
+  [4_097, false],
+])('an RSA modulus of %d bits is taken: %s', (bits, isTaken) => {
+  const modulus = Buffer.alloc(Math.ceil(bits / 8), 0xff);
+  modulus[0] = 0xff >> (modulus.length * 8 - bits);
+  const jwk = { kty: 'RSA', e: 'AQAB', n: modulus.toString('base64url') };
+  expect(readProofKey(jwk, 'RS256') !== null).toBe(isTaken);
 });
