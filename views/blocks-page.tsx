@@ -4,6 +4,7 @@ import { Moment } from './badges.tsx';
 import { BlockAside, type BlockForm, type BlockForms, KIND_NAMES } from './block-forms.tsx';
 import { Layout, type PageContext } from './layout.tsx';
 import { LivePart } from './live-part.tsx';
+import { VisibleText } from './visible-text.tsx';
 
 export type BlockItem = {
   readonly id: string;
@@ -50,7 +51,9 @@ const Row = (props: { block: BlockItem; now: Date; mayLift: boolean }): JSX.Elem
           </span>
           <span>{standingOf(block)}</span>
         </p>
-        <p class="row-reason">{block.reason}</p>
+        <p class="row-reason">
+          <VisibleText text={block.reason} />
+        </p>
         {block.liftedAt !== null && block.liftedBy !== null && (
           <>
             <p class="row-facts">
@@ -58,7 +61,9 @@ const Row = (props: { block: BlockItem; now: Date; mayLift: boolean }): JSX.Elem
                 lifted by <b>{block.liftedBy}</b>, <Moment time={block.liftedAt} now={now} />
               </span>
             </p>
-            <p class="row-reason">{block.liftedReason}</p>
+            <p class="row-reason">
+              <VisibleText text={block.liftedReason ?? ''} />
+            </p>
           </>
         )}
       </div>

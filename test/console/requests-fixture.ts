@@ -5,6 +5,7 @@ import { type Asked, termsDigest, termsOf } from '../../src/access/request-diges
 import type { VerifiedWorkload } from '../../src/identity/verified-workload.ts';
 import { newRequestId } from '../../src/ids.ts';
 import type { ApprovalTerms, Decision } from '../../src/policy/decision.ts';
+import { loadClosings } from '../../src/registry/closings.ts';
 import type { Principal, Registry } from '../../src/registry/registry.ts';
 import type { Database } from '../../src/storage/database.ts';
 
@@ -104,10 +105,11 @@ export const openRequest = async (
   const { justification = null } = changes;
   const terms = termsOf(asked, decision, { justification, requestedSeconds: null });
   const requestId = newRequestId();
+  const { revision: blocksRevision } = await loadClosings(database);
   const common = { requestId, agentId: agent.id, traceId: null };
   const [opened] = await openRequests(database, [
     {
-      on: { agentId: agent.id, registryRevision: 1, policyRevision: POLICY_REVISION, blocksRevision: 0 },
+      on: { agentId: agent.id, registryRevision: 1, policyRevision: POLICY_REVISION, blocksRevision },
       requestId,
       key: { kind: 'own', value: requestId.slice(5) },
       replaces: null,
