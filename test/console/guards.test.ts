@@ -1,7 +1,9 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { setBlock } from '../../src/access/blocks.ts';
 import { consoleRouter } from '../../src/console/console.tsx';
-import { startConsole, type TestConsole } from './fixture.ts';
+import { fieldsOf, startConsole, type TestConsole } from './fixture.ts';
+import { issueToken } from './issued.ts';
 
 let test: TestConsole;
 beforeAll(async () => {
@@ -114,19 +116,59 @@ describe('the route table', () => {
   });
 });
 
+const everybody = () => ({
+  ...test.people.approver,
+  roles: ['Approver', 'Approver.payroll', 'Auditor', 'Operator', 'SecurityAdmin'],
+});
+const PREFETCH = { purpose: 'prefetch', 'sec-purpose': 'prefetch' };
+const BLOCK_OF_AGENT = { kind: 'agent', subject: 'ops-agent', lasting: 'yes' };
+/** What the buttons of all forms say, beside the tokens of the page. */
+const PRESSED = { verdict: 'approve', deed: 'end_grant', reason: 'x', ...BLOCK_OF_AGENT };
+
+/** All that buttons change, and what is told of it. */
+const everything = async (): Promise<unknown> => {
+  const tables = ['access_requests', 'votes', 'grants', 'tokens', 'denials', 'blocks', 'audit_events'];
+  const counted = tables.map(
+    (table) =>
+      `select '${table}' as of, md5(string_agg(t::text, '' order by t::text)) as rows from ${table} t`,
+  );
+  return (await sql.raw(counted.join(' union all ')).execute(test.database.db)).rows;
+};
+
 describe('reading', () => {
-  it('changes nothing, by whatever it is fetched', async () => {
+  it('changes nothing, by whatever it is fetched, with all that a button would have sent', async () => {
     const request = await test.openRequest();
-    const cookie = await test.signIn(test.people.approver);
-    const snapshot = () =>
-      sql`select r.*, (select count(*) from audit_events) as events, (select count(*) from votes) as votes
-        from access_requests r where r.id = ${request.requestId}`.execute(test.database.db);
-    const before = await snapshot();
-    const path = `/approvals/${request.requestId}?verdict=approve&reason=x`;
-    await test.get(path, { cookie });
-    await test.get(path, { cookie, purpose: 'prefetch', 'sec-purpose': 'prefetch' });
-    await fetch(test.url + path, { method: 'HEAD', headers: { cookie } });
-    expect(await snapshot()).toEqual(before);
+    const { jti, requestId } = await issueToken(test);
+    const author = { by: 'test', reason: 'a test does' };
+    await setBlock(test.database, { kind: 'audience', subject: 'api://reports.test', lasting: true }, author);
+    const cookie = await test.signIn(everybody());
+    const { rows: blocks } = await sql<{ id: string }>`select id from blocks`.execute(test.database.db);
+    const paths = [
+      `/approvals/${request.requestId}`,
+      `/tokens/${jti}`,
+      `/requests/${request.requestId}`,
+      `/requests/${requestId}/grant`,
+      '/blocks',
+      `/blocks/${blocks[0]?.id}`,
+      '/sign-out',
+    ];
+    const posts = routes().filter(({ method }) => method === 'POST');
+    for (const { path } of posts) {
+      const pattern = new RegExp(`^${path.replaceAll(/:\w+/g, '[\\w-]+')}$`);
+      expect([path, paths.some((known) => pattern.test(known))]).toEqual([path, true]);
+    }
+    const before = await everything();
+    for (const path of paths) {
+      const page = await test.get(path, { cookie });
+      const pressed = { ...fieldsOf(page.status === 200 ? await page.text() : ''), ...PRESSED };
+      const address = `${path}?${new URLSearchParams(pressed)}`;
+      for (const headers of [{}, PREFETCH, { 'hx-request': 'true' }, { 'x-http-method-override': 'POST' }])
+        expect((await test.get(address, { cookie, ...headers })).status).toBeLessThan(500);
+      for (const method of ['HEAD', 'OPTIONS', 'PUT', 'PATCH', 'DELETE'])
+        await fetch(test.url + address, { method, redirect: 'manual', headers: { cookie } });
+    }
+    expect(await everything()).toEqual(before);
+    expect((await test.get('/approvals', { cookie })).status).toBe(200);
   });
 
   it('demands the role of the page', async () => {
@@ -152,9 +194,13 @@ describe('reading', () => {
 
 describe('every page', () => {
   it('carries the headers that keep it from being framed, cached, scripted or leaked', async () => {
-    const cookie = await test.signIn(test.people.approver);
+    const cookie = await test.signIn(everybody());
     const nonces = new Set<string>();
-    for (const path of ['/approvals', '/approvals/areq_unknown', '/signed-out']) {
+    const paths = routes()
+      .filter(({ method, path }) => method === 'GET' && !/^\/(|sign-in|assets\/.*|.*\/grant)$/.test(path))
+      .map(({ path }) => addressOf(path));
+    expect(paths).toContain('/audit');
+    for (const path of paths) {
       const { headers } = await test.get(path, { cookie });
       const policy = headers.get('content-security-policy') ?? '';
       const nonce = /'nonce-([^']+)'/.exec(policy)?.[1] ?? '';
@@ -171,7 +217,7 @@ describe('every page', () => {
         'cross-origin-resource-policy': 'same-origin',
       });
     }
-    expect(nonces.size).toBe(3);
+    expect(nonces.size).toBe(paths.length);
   });
 
   it('loads scripts and styles of this origin, cached for good under the digest of their content', async () => {

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startWorld, type TestWorld } from '../support/broker.ts';
 import { checkPromises } from '../support/promises.ts';
@@ -70,10 +71,39 @@ describe('what is refused before policy', () => {
     expect(foreign).toMatchObject({ status: 400, body: malformed.body });
   });
 
-  it('an own key with other parameters', async () => {
-    await ask('support-agent', { ...READ, request_id: 'mine' });
-    const { body } = await ask('support-agent', { audience: 'api://knowledge.dev', request_id: 'mine' });
-    expect(body).toMatchObject({ error: 'invalid_request', request_id: expect.any(String) });
+  const rowOf = async (requestId: string) =>
+    (await sql`select * from access_requests where id = ${requestId}`.execute(world.database.db)).rows;
+  const WRITE = { audience: 'api://knowledge.prod', scope: 'articles.write' };
+
+  it.each([
+    ['another API', { audience: 'api://knowledge.dev' }],
+    ['another action', { scope: 'articles.read' }],
+    ['more actions', { scope: 'articles.read articles.write' }],
+  ])('an own key with %s, and nothing of the first request changes (T80)', async (what, changes) => {
+    const request_id = what.replace(' ', '-');
+    const opened = await ask('support-agent', { ...WRITE, request_id });
+    const first = opened.body.request_id;
+    const before = await rowOf(first);
+    const { status, body } = await ask('support-agent', { ...WRITE, request_id, ...changes });
+    expect({ status, body }).toMatchObject({
+      status: 400,
+      body: { error: 'invalid_request', request_id: expect.stringMatching(/^areq_/) },
+    });
+    expect(body.request_id).not.toBe(first);
+    expect((await world.trace(body.request_id)).at(-1)).toBe('request.refused');
+    expect(await rowOf(first)).toEqual(before);
+    expect((await ask('support-agent', { ...WRITE, request_id })).body.request_id).toBe(first);
+  });
+
+  it('no own key in other words, or for another time: the first ones stand (T80)', async () => {
+    const first = { ...WRITE, request_id: 'worded', justification: 'one typo', requested_expires_in: '600' };
+    const { request_id } = (await ask('support-agent', first)).body;
+    const before = await rowOf(request_id);
+    for (const changes of [{ justification: 'all of it' }, { requested_expires_in: '60' }]) {
+      const { body } = await ask('support-agent', { ...first, ...changes });
+      expect(body).toMatchObject({ error: 'authorization_pending', request_id });
+    }
+    expect(await rowOf(request_id)).toEqual(before);
   });
 
   it.each([
