@@ -31,8 +31,8 @@ export type Entra = {
   readonly begin: (signIn: {
     readonly state: string;
     readonly secrets: SignInSecrets;
-    /** Ask for the password again, even if Entra still knows the browser. */
-    readonly again: boolean;
+    /** What to ask even if Entra still knows the browser: for the password again, or for which account; null: neither. */
+    readonly prompt: 'login' | 'select_account' | null;
     /** Ask for a proof of who the person is that is at most so old, seconds; null: any. */
     readonly maxAgeSeconds: number | null;
     /** Ask for this authentication context (`c1` to `c99`); null: for none. */
@@ -91,7 +91,7 @@ export const openEntra = (config: SignInConfig, consoleUrl: string): Entra => {
   };
 
   return {
-    begin: async ({ state, secrets, again, maxAgeSeconds, context }) => {
+    begin: async ({ state, secrets, prompt, maxAgeSeconds, context }) => {
       try {
         return await beginningClient().getAuthCodeUrl({
           scopes: SCOPES,
@@ -100,7 +100,7 @@ export const openEntra = (config: SignInConfig, consoleUrl: string): Entra => {
           nonce: secrets.nonce,
           codeChallenge: createHash('sha256').update(secrets.verifier).digest('base64url'),
           codeChallengeMethod: 'S256',
-          ...(again && { prompt: 'login' }),
+          ...(prompt !== null && { prompt }),
           ...(maxAgeSeconds !== null && { extraQueryParameters: { max_age: String(maxAgeSeconds) } }),
           ...(context !== null && { claims: claimsRequest(context) }),
         });

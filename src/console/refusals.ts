@@ -13,6 +13,9 @@ export const stepUpHref = (returnTo: string, { maxAgeSeconds, context }: StepUp)
 export const signInHref = (returnTo: string, again = false): string =>
   `/sign-in?return_to=${encodeURIComponent(returnTo)}${again ? '&again=1' : ''}`;
 
+/** The same for whoever just signed out: as another account, perhaps, so Entra is not to take the one it remembers. */
+export const chooseAccountHref = `${signInHref('/')}&choose=1`;
+
 /** The same for what is unknown and for what is not this person's: an answer tells nobody which. */
 export const notFound: Refusal = {
   status: 404,

@@ -7,7 +7,7 @@ import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts
 import { newSecret, readCookie, writeCookie } from './cookies.ts';
 import { requireSameOrigin, withSession } from './guards.tsx';
 import { keepsPace } from './pace.tsx';
-import { signInFailed, signInHref, signInNotConfigured } from './refusals.ts';
+import { chooseAccountHref, signInFailed, signInHref, signInNotConfigured } from './refusals.ts';
 import { returnAddress } from './return-address.ts';
 import { endSession, openSession, SESSION_MAX_SECONDS } from './sessions.ts';
 import { beginSignIn, SIGN_IN_SECONDS, takeSignIn } from './sign-ins.ts';
@@ -24,6 +24,11 @@ const browserOf = (parts: ConsoleParts, context: ConsoleContext): string => {
   const browser = readCookie(context, parts.url, 'sign_in') ?? newSecret();
   writeCookie(context, parts.url, { name: 'sign_in', value: browser, maxAgeSeconds: SIGN_IN_SECONDS });
   return browser;
+};
+
+const promptOf = (context: ConsoleContext): 'login' | 'select_account' | null => {
+  if (queryValue(context, 'again') === '1') return 'login';
+  return queryValue(context, 'choose') === '1' ? 'select_account' : null;
 };
 
 const begin = async (parts: ConsoleParts, context: ConsoleContext): Promise<void> => {
@@ -49,7 +54,7 @@ const begin = async (parts: ConsoleParts, context: ConsoleContext): Promise<void
     await entra.begin({
       state,
       secrets,
-      again: queryValue(context, 'again') === '1',
+      prompt: promptOf(context),
       maxAgeSeconds: /^\d{1,4}$/.test(maxAge) ? Number(maxAge) : null,
       context: /^c[1-9][0-9]?$/.test(wanted) ? wanted : null,
     }),
@@ -117,6 +122,6 @@ export const signInRoutes = (router: Router<ConsoleState>, parts: ConsoleParts):
   router.get('/signed-out', (context) => {
     const page = pageContext(parts, context);
     const entraSignOut = parts.entra?.signOutUrl ?? null;
-    answerPage(context, <SignedOutPage page={page} href={signInHref('/')} entraSignOut={entraSignOut} />);
+    answerPage(context, <SignedOutPage page={page} href={chooseAccountHref} entraSignOut={entraSignOut} />);
   });
 };

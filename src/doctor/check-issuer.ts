@@ -8,7 +8,7 @@ import { type KeySet, parseKeySet } from '../identity/parse-key-set.ts';
 import { CLOUDS, type IssuerTrust, type TrustedTenant } from '../identity/trusted-tenants.ts';
 import { isJsonObject, parseStrictJson } from '../strict-json.ts';
 import { checkClock } from './check-clock.ts';
-import { type Finding, type Findings, failureWords, shown } from './finding.ts';
+import { type Finding, type Findings, failureWords, shown, startAdvice } from './finding.ts';
 
 export type CheckedIssuer = {
   readonly findings: Findings;
@@ -115,7 +115,7 @@ const attempt = async <Value>(
     return { value: await work() };
   } catch (error) {
     const words = failureWords(error);
-    const advice = /status 40[04]$/.test(words) ? UNKNOWN_TENANT : REACH_ADVICE;
+    const advice = startAdvice(url, error) ?? (/status 40[04]$/.test(words) ? UNKNOWN_TENANT : REACH_ADVICE);
     return { finding: { check, status: 'problem', message: `${url} cannot be used: ${words}`, advice } };
   }
 };

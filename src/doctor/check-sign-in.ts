@@ -3,7 +3,7 @@ import type { Config } from '../config.ts';
 import { fetchIssuerDocument } from '../identity/fetch-key-set.ts';
 import { isJsonObject, parseStrictJson } from '../strict-json.ts';
 import { metadataUrl } from './check-issuer.ts';
-import { type Finding, type Findings, failureWords, shown } from './finding.ts';
+import { type Finding, type Findings, failureWords, shown, startAdvice } from './finding.ts';
 
 const check = 'sign-in';
 
@@ -13,11 +13,12 @@ const authorityFinding = async ({
   ca,
 }: NonNullable<Config['signIn']>): Promise<Finding> => {
   const url = metadataUrl({ authority, tenantId }, '2.0');
-  const failed = (words: string): Finding => ({
+  const failed = (words: string, advice?: string | null): Finding => ({
     check,
     status: 'problem',
     message: `people cannot sign in: ${url} cannot be used: ${words}`,
-    advice: 'Compare COUNTERSIGN_SIGN_IN_TENANT, and the cloud of that tenant in COUNTERSIGN_ENTRA.',
+    advice:
+      advice ?? 'Compare COUNTERSIGN_SIGN_IN_TENANT, and the cloud of that tenant in COUNTERSIGN_ENTRA.',
   });
   try {
     const { text } = await fetchIssuerDocument({ url, ca: ca ?? undefined, mayBePrivate: ca !== null });
@@ -30,7 +31,7 @@ const authorityFinding = async ({
       ? { check, status: 'ok', message: `people sign in at ${authority}/${tenantId}` }
       : failed(`its ${strange} is ${shown(value[strange])}`);
   } catch (error) {
-    return failed(failureWords(error));
+    return failed(failureWords(error), startAdvice(url, error));
   }
 };
 

@@ -125,7 +125,14 @@ export const checkStorage = async (examination: StorageExamination): Promise<Che
       const message =
         'the embedded database is not running: it, the registry and the policy were not looked at';
       return {
-        findings: [{ check, status: 'warning', message, advice: 'Start the broker, then ask again.' }],
+        findings: [
+          {
+            check,
+            status: 'warning',
+            message,
+            advice: 'Start the broker ("countersign serve", or "npm start" for the lab), then ask again.',
+          },
+        ],
         registry: null,
       };
     }

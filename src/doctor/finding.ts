@@ -26,6 +26,17 @@ export const shown = (value: unknown): string => {
   );
 };
 
+const isLoopback = (host: string): boolean => host === 'localhost' || host === '[::1]' || /^127\./.test(host);
+
+/** What to do where nothing answers on this very machine, as at a lab that is stopped; null: that is not what is wrong. */
+export const startAdvice = (url: string, error: unknown): string | null => {
+  const refused = error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED';
+  const { hostname, host } = new URL(url);
+  return refused && isLoopback(hostname)
+    ? `Nothing runs at ${host} on this machine. If it is the lab, start it with "npm start" and leave it running, then ask again.`
+    : null;
+};
+
 const REACHING: Readonly<Record<string, string>> = {
   ENOTFOUND: 'its name cannot be resolved',
   EAI_AGAIN: 'its name cannot be resolved now',

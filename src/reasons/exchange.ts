@@ -159,8 +159,10 @@ export const EXCHANGE_REASONS: Readonly<Record<ExchangeReason, Explanation>> = {
       'The trace says who approved and how many of them still count. The agent has to ask anew, and others have to decide.',
   },
   grant_revoked: {
-    meaning: 'What was granted was taken back before its time.',
-    advice: 'The trace says by what. The agent has to ask anew.',
+    meaning:
+      'What was granted was taken back before its time: by a person on a page or at the command line, by a kill switch, or by the agent itself.',
+    advice:
+      'The trace says by whom and why: settle it with them first. What a kill switch closed stays so until it is lifted. Then the agent has to ask anew.',
   },
   request_expired: {
     meaning: 'The agent came back to a request that nobody decided in time.',

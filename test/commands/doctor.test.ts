@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { diagnose } from '../../src/doctor/diagnose.ts';
+import { freePort } from '../../src/storage/free-port.ts';
 import { manage } from '../lab/entra-fixture.ts';
 import { startWorld, type TestWorld } from '../support/broker.ts';
 import { createDatabase } from '../support/database.ts';
@@ -113,6 +114,15 @@ describe('the doctor', () => {
     expect(messages(distrusted, 'problem', 'tenant')[0]).toMatch(/special-use|no authority that is trusted/);
   });
 
+  it('says of an authority of this machine that does not run how it is started', async () => {
+    const stopped = `127.0.0.1:${await freePort()}`;
+    const examined = await examine(await trusting(trustIn(world.entra, { cloud: `https://${stopped}` })));
+    expect(messages(examined, 'problem', 'tenant')[0]).toContain('cannot be used: nothing answers there');
+    expect(adviceOn(examined, 'nothing answers there')).toBe(
+      `Nothing runs at ${stopped} on this machine. If it is the lab, start it with "npm start" and leave it running, then ask again.`,
+    );
+  });
+
   it('says that clocks are apart, by how much and what follows', async () => {
     const at = (seconds: number) =>
       diagnose({
@@ -138,6 +148,7 @@ describe('the doctor', () => {
 
     const embedded = await examine({ ...world.settings, COUNTERSIGN_DATABASE: 'embedded:/nowhere/at-all' });
     expect(messages(embedded, 'warning', 'database')[0]).toContain('the embedded database is not running');
+    expect(adviceOn(embedded, 'the embedded database')).toContain('"npm start" for the lab');
 
     const fresh = await createDatabase();
     const empty = await examine({ ...world.settings, COUNTERSIGN_DATABASE: fresh.applicationDsn });

@@ -67,6 +67,15 @@ it('sends code flow with PKCE, state and nonce, new every time', async () => {
   expect(new URL(again).searchParams.get('prompt')).toBe('login');
 });
 
+it('offers the choice of an account to whoever signed out', async () => {
+  const browser = newBrowser(world);
+  await browser.signIn('/sign-in?return_to=/');
+  const [, href = ''] =
+    /class="button" href="([^"]+)"/.exec(await (await browser.open('/signed-out')).text()) ?? [];
+  const to = (await browser.open(href.replaceAll('&amp;', '&'))).headers.get('location') ?? '';
+  expect(new URL(to).searchParams.get('prompt')).toBe('select_account');
+});
+
 it('ends the session that the browser brought along, so that none can be fixed beforehand', async () => {
   const browser = newBrowser(world);
   await browser.signIn('/sign-in?return_to=/');
