@@ -105,6 +105,7 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
   const refusals = openRefusals(database, logger, {
     observe: ({ name, data }) => {
       if (name === 'assertion.rejected') metrics.countRejectedAssertion(data.reason);
+      if (name === 'request.refused') metrics.countRefusedRequest(String(data.reason));
     },
   });
   parts.defer(refusals.stop);

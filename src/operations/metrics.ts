@@ -13,6 +13,8 @@ export type Metrics = {
   readonly observeDecision: (decision: string, seconds: number) => void;
   /** An assertion that was not believed; whatever is no reason for that is not counted. */
   readonly countRejectedAssertion: (reason: unknown) => void;
+  /** One request that was refused, by the reason in the trail. */
+  readonly countRefusedRequest: (reason: string) => void;
   /** One request refused because a limit was reached: which. */
   readonly countRateLimited: (limit: string) => void;
   /** One request refused because too much of its class was under way. */
@@ -61,6 +63,12 @@ export const createMetrics = (countPending: () => Promise<number>): Metrics => {
     registers,
   });
   for (const reason of Object.keys(ASSERTION_REASONS)) rejections.inc({ reason }, 0);
+  const refusals = new Counter({
+    name: 'countersign_requests_refused_total',
+    help: 'Requests that were refused, by reason; what policy refuses counts as its decision.',
+    labelNames: ['reason'],
+    registers,
+  });
   const uses = new Counter({
     name: 'countersign_token_uses_total',
     help: 'Uses of tokens that APIs reported.',
@@ -105,6 +113,7 @@ export const createMetrics = (countPending: () => Promise<number>): Metrics => {
     countRejectedAssertion: (reason) => {
       if (typeof reason === 'string' && Object.hasOwn(ASSERTION_REASONS, reason)) rejections.inc({ reason });
     },
+    countRefusedRequest: (reason) => refusals.inc({ reason }),
     countShed: (route) => shed.inc({ route }),
     countRateLimited: (limit) => rateLimited.inc({ limit }),
     countTokenUses: (outcome, count) => uses.inc({ outcome }, count),

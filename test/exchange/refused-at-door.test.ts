@@ -41,6 +41,20 @@ describe('what the front door refuses', () => {
   });
 });
 
+it('counts every one of a flood, of which the trail tells two at most', async () => {
+  const { port } = new URL(world.issuer);
+  const refused = async (): Promise<number> => {
+    const metrics = await fetch(`http://127.0.0.1:${world.brokers[0]?.operationsPort}/metrics`);
+    const counted = /^countersign_requests_refused_total\{reason="host_unknown"\} (\d+)$/m;
+    return Number(counted.exec(await metrics.text())?.[1] ?? -1);
+  };
+  const before = await refused();
+  const after = await lastPosition(world.database);
+  await Promise.all(Array.from({ length: 200 }, () => send(Number(port), 'GET /', ['Host: evil.example'])));
+  expect(await refused()).toBe(before + 200);
+  expect((await lastPosition(world.database)) - after).toBeLessThanOrEqual(2);
+});
+
 it('keeps every promise after all of it', async () => {
   await checkPromises(world.database);
 });
