@@ -6,6 +6,7 @@
  * - a set replaces the one before as a whole (a removed key is gone), and never by an empty or broken one.
  */
 import { type CryptoKey, createLocalJWKSet, errors, type JWK, type JWTVerifyGetKey } from 'jose';
+import { isJsonObject, parseStrictJson } from '../strict-json.ts';
 import { readBounded } from './read-bounded.ts';
 
 /** The issuer's keys cannot be read and none that is known may be used: answer 503, the token may be good. */
@@ -38,9 +39,6 @@ const READ_TIMEOUT_MS = 3_000;
 const MAX_SET_BYTES = 256 * 1024;
 const MAX_KEYS = 50;
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 const readKeySet = async (options: IssuerKeysOptions): Promise<JWTVerifyGetKey<CryptoKey>> => {
   const response = await options.fetch(options.jwksUri, {
     // Read anew because a key is unknown or may be withdrawn: what a cache in between kept is no answer.
@@ -52,15 +50,15 @@ const readKeySet = async (options: IssuerKeysOptions): Promise<JWTVerifyGetKey<C
     await response.body?.cancel();
     throw new Error(`the key set was answered with status ${response.status}`);
   }
-  const set: unknown = JSON.parse(
+  const { value: set } = parseStrictJson(
     await readBounded(response.body, { what: 'the key set', maxBytes: MAX_SET_BYTES }),
   );
-  const published: readonly unknown[] = isObject(set) && Array.isArray(set.keys) ? set.keys : [];
+  const published: readonly unknown[] = isJsonObject(set) && Array.isArray(set.keys) ? set.keys : [];
   if (published.length > MAX_KEYS) throw new Error(`the key set has more than ${MAX_KEYS} keys`);
   // Each key is for one algorithm, so that a token's header cannot choose another (RFC 8725 section 3.1).
   const usable = published.filter(
     (key): key is JWK =>
-      isObject(key) &&
+      isJsonObject(key) &&
       typeof key.kid === 'string' &&
       typeof key.alg === 'string' &&
       options.algorithms.includes(key.alg) &&

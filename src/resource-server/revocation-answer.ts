@@ -1,5 +1,6 @@
 /** One answer of the broker's feed of revocations (`GET /revocations`), read from the payload of its signed form. Pure. */
 import type { JWTPayload } from 'jose';
+import { isJsonObject } from '../strict-json.ts';
 
 /** The scopes of a not-before besides the global one, in wire spelling. */
 export const NOT_BEFORE_KINDS = ['keys', 'agents', 'audiences', 'environments'] as const;
@@ -27,26 +28,25 @@ const NAME_MAX_LENGTH = 512;
 const malformed = (): never => {
   throw new Error('the answer is no feed of revocations');
 };
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 const parseTime = (value: unknown): number =>
   typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : malformed();
 const parseName = (value: unknown): string =>
   typeof value === 'string' && value !== '' && value.length <= NAME_MAX_LENGTH ? value : malformed();
 
 const parseRevoked = (value: unknown): [string, number] =>
-  isObject(value) ? [parseName(value.jti), parseTime(value.exp)] : malformed();
+  isJsonObject(value) ? [parseName(value.jti), parseTime(value.exp)] : malformed();
 
 const parseTimes = (value: unknown): [string, number][] => {
   if (value === undefined) return [];
-  if (!isObject(value)) return malformed();
+  if (!isJsonObject(value)) return malformed();
   return Object.entries(value).map(([name, time]) => [parseName(name), parseTime(time)]);
 };
 
 /** Reads a payload whose signature, type and issuer are known to be good. @throws Error when it is malformed in any part */
 export const parseRevocationAnswer = (payload: JWTPayload): RevocationAnswer => {
   const { iat, cursor, after, complete, revoked, not_before } = payload;
-  if (!Array.isArray(revoked) || !isObject(not_before) || typeof complete !== 'boolean') return malformed();
+  if (!Array.isArray(revoked) || !isJsonObject(not_before) || typeof complete !== 'boolean')
+    return malformed();
   return {
     issuedAt: parseTime(iat),
     cursor: parseName(cursor),

@@ -4,6 +4,7 @@
  * every claim an API could rely on is checked here, and only those are handed on.
  */
 import type { JWTPayload } from 'jose';
+import { isJsonObject } from '../strict-json.ts';
 import type { RefusalReason } from './refusal.ts';
 
 /** A token that passed every check of RFC 9068 section 4 for this API. */
@@ -36,8 +37,6 @@ const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/;
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
 const isTime = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) > 0;
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** RFC 7638 with SHA-256, base64url. */
 const THUMBPRINT = /^[A-Za-z0-9_-]{43}$/;
@@ -45,7 +44,7 @@ const THUMBPRINT = /^[A-Za-z0-9_-]{43}$/;
 /** The key in `cnf`; undefined where it confirms by anything else, which must not be passed over. */
 const proofKeyOf = (cnf: unknown): string | null | undefined => {
   if (cnf === undefined) return null;
-  if (!isObject(cnf) || Object.keys(cnf).length !== 1) return undefined;
+  if (!isJsonObject(cnf) || Object.keys(cnf).length !== 1) return undefined;
   return isText(cnf.jkt) && THUMBPRINT.test(cnf.jkt) ? cnf.jkt : undefined;
 };
 
@@ -61,7 +60,7 @@ export const checkClaims = (
   if (!SCOPE.test(scope) || !isTime(iat) || !isTime(exp) || iat > latestIssue) return { reason: 'claims' };
   if ((txn !== undefined && !isText(txn)) || (env !== undefined && !isText(env))) return { reason: 'claims' };
   const details = authorization_details ?? [];
-  if (!Array.isArray(details) || !details.every(isObject)) return { reason: 'claims' };
+  if (!Array.isArray(details) || !details.every(isJsonObject)) return { reason: 'claims' };
   const proofKey = proofKeyOf(cnf);
   if (proofKey === undefined) return { reason: 'key_bound' };
   return {

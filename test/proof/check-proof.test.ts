@@ -176,6 +176,24 @@ describe('a proof with one thing wrong', () => {
     }
   });
 
+  it('is refused with a name that an escape hides after a text that came before (nodejs/node#63785)', () => {
+    const hiding = (members: object, name: string): string => {
+      const escaped = `\\u00${name.charCodeAt(0).toString(16)}${name.slice(1)}`;
+      // No text before had this member: the engine expects the name that came after it, and takes the escape for that.
+      const start = JSON.stringify({ ...members, [`before_${name}`]: 0 }).slice(0, -1);
+      for (let times = 0; times < 3; times += 1)
+        JSON.parse(`${start},"\\${escaped.slice(0, name.length)}":0}`);
+      return Buffer.from(`${start},"${escaped}":["x"]}`).toString('base64url');
+    };
+    const header = { typ: 'dpop+jwt', alg: 'ES256', jwk: prover.jwk };
+    const claims = { ...goodClaims, htm: 'POST', htu: TARGET };
+    for (const [headerPart, claimsPart] of [
+      [hiding(header, 'crit'), encodePart(claims)],
+      [encodePart(header), hiding(claims, 'exp')],
+    ] as const)
+      expect(outcome(signParts(prover.privateKey, headerPart, claimsPart))).toBe('proof_malformed');
+  });
+
   it('is refused as a symmetric signature with its public key as secret', () => {
     const signed = `${encodePart({ typ: 'dpop+jwt', alg: 'HS256', jwk: prover.jwk })}.${encodePart(goodClaims)}`;
     const mac = createHmac('sha256', JSON.stringify(prover.jwk)).update(signed).digest('base64url');

@@ -118,6 +118,10 @@ describe('reading the keys', () => {
     ],
     ['no JSON', () => (_request, response) => response.end('<html>')],
     ['another document', () => json(200, [])],
+    [
+      'a set that names its keys twice',
+      (jwk) => (_request, response) => response.end(`{"keys":[],"keys":[${JSON.stringify(jwk)}]}`),
+    ],
     ['an error', (jwk) => json(500, { keys: [jwk] })],
     ['a redirect', () => (_request, response) => response.writeHead(302, { location: '/other' }).end()],
     ['a set without end', (jwk) => json(200, { keys: [jwk], padding: 'x'.repeat(300_000) })],
