@@ -1,4 +1,5 @@
 import { type AppliedRegistry, applyRegistry } from '../registry/apply.ts';
+import type { LostAccess } from '../registry/lost-access.ts';
 import { registryDiffText } from '../registry/registry-diff-text.ts';
 import { RegistryInvalid, readRegistry } from '../registry/registry-file.ts';
 import { CHANGE_OPTIONS, CHANGE_USAGE, parseChangeNote } from './change-note.ts';
@@ -23,6 +24,37 @@ const summaryText = (result: AppliedRegistry, dryRun: boolean): string => {
     : `revision ${result.revision} is in force (${counts})\n`;
 };
 
+const counted = (count: number, [one, many]: readonly [string, string]): string[] =>
+  count === 0 ? [] : [`${count} ${count === 1 ? one : many}`];
+
+const lostText = ({ agent, audience, waiting, granted }: LostAccess): string => {
+  const open = [
+    ...counted(waiting, ['waiting request', 'waiting requests']),
+    ...counted(granted, ['open grant', 'open grants']),
+  ];
+  return `${agent} would get no further token for ${audience}: ${open.join(' and ')} would come to nothing`;
+};
+
+/** What somebody would rather know before than after. */
+const warningText = ({ changes, lost = [] }: AppliedRegistry): string =>
+  [
+    ...changes
+      .filter(({ entry, change }) => change === 'disabled' && entry !== 'person')
+      .map(({ entry, id }) =>
+        entry === 'agent'
+          ? `the agent ${id} would be disabled: it gets no token for anything`
+          : `the API ${id} would be disabled: nobody gets a token for it`,
+      ),
+    ...lost.map(lostText),
+    ...(lost.some(({ granted }) => granted > 0)
+      ? [
+          'tokens that are out go on until they expire, within minutes; "countersign block set" ends them at once',
+        ]
+      : []),
+  ]
+    .map((warning) => `warning: ${warning}\n`)
+    .join('');
+
 const applyFiles = async (
   files: readonly string[],
   options: { readonly dryRun: boolean; readonly reason: string; readonly appliedBy: string },
@@ -41,7 +73,7 @@ Puts the registry of the files (YAML, together one registry) in force on every r
 revision, each change an audit event. What the files no longer name is disabled, never deleted.
 
 ${CHANGE_USAGE}
-  --dry-run           show what would change, and change nothing
+  --dry-run           show what would change and what agents at work would lose, and change nothing
   --json              print the changes as JSON`,
   run: async (args, io) => {
     const { values, positionals } = parseArguments(args, { options: OPTIONS, allowPositionals: true });
@@ -53,7 +85,9 @@ ${CHANGE_USAGE}
       io.write(
         values.json
           ? `${JSON.stringify({ ...result, dry_run: dryRun })}\n`
-          : registryDiffText(result.changes) + summaryText(result, dryRun),
+          : registryDiffText(result.changes) +
+              (dryRun ? warningText(result) : '') +
+              summaryText(result, dryRun),
       );
       return 0;
     } catch (error) {

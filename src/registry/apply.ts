@@ -14,6 +14,7 @@ import type { Database } from '../storage/database.ts';
 import type { Tables } from '../storage/tables.ts';
 import { type ChangeNote, changeInForce } from './in-force.ts';
 import { loadStored, type StoredRegistry } from './load-registry.ts';
+import { findLostAccess, type LostAccess } from './lost-access.ts';
 import { checkKept, diffRegistry, type RegistryChange, type RegistryDiff } from './registry-diff.ts';
 import { RegistryInvalid } from './registry-file.ts';
 import type { AgentEntry, RegistryDocument } from './registry-schema.ts';
@@ -25,6 +26,8 @@ export type AppliedRegistry = {
   readonly applied: boolean;
   readonly changes: readonly RegistryChange[];
   readonly unchanged: number;
+  /** Of a dry run: what agents that are at work would lose. */
+  readonly lost?: readonly LostAccess[];
 };
 
 /** Events per statement. */
@@ -141,8 +144,10 @@ export const applyRegistry = async (
   { dryRun = false, ...note }: ChangeNote & { readonly dryRun?: boolean },
 ): Promise<AppliedRegistry> => {
   if (dryRun) {
-    const { revision, changes, unchanged } = planFrom(await loadStored(database.db), next);
-    return { revision, applied: false, changes, unchanged };
+    const stored = await loadStored(database.db);
+    const { revision, changes, unchanged, effective } = planFrom(stored, next);
+    const lost = await findLostAccess(database, { current: stored.document, next: effective });
+    return { revision, applied: false, changes, unchanged, lost };
   }
   return changeInForce(database, async (transaction) =>
     putInForce(transaction, planFrom(await loadStored(transaction), next), note),

@@ -1,12 +1,15 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { sql } from 'kysely';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
+import { openRequests } from '../../src/access/open-request.ts';
 import { apply } from '../../src/commands/apply.ts';
 import { UsageError } from '../../src/commands/command.ts';
 import type { RegistryDocument } from '../../src/registry/registry-schema.ts';
+import { AGENT, AUDIENCE, decisionWith, opening, openRequest } from '../support/access.ts';
 import { openTestDatabase } from './database.ts';
 import { agent, document, guid, resource, TENANT } from './entries.ts';
 
@@ -104,6 +107,36 @@ revision 2 is in force (3 changed, 1 unchanged)
     expect(output).toContain('+ agent reader: added');
     expect(output).toContain('dry run: revision 0 stays in force (4 changed, 0 unchanged if applied)');
     expect(await test.everything()).toBe(before);
+  });
+
+  it('warns in a dry run of what agents at work would lose, and of nothing else', async () => {
+    const access = [{ audience: AUDIENCE, scopes: ['payroll.export', 'reports.read'] }];
+    const reports = resource(AUDIENCE, {
+      scopes: { 'payroll.export': 'Export', 'reports.read': 'Read' },
+      default_scopes: [],
+    });
+    const current = document({ agents: [agent(AGENT, 1, { access })], resources: [reports] });
+    await run(await fileOf(current), ...REASON);
+    const { db } = test.database;
+    await sql`insert into policy_revisions (revision, bundle) values ('bundle-1', '')`.execute(db);
+    await sql`update in_force set policy_revision = 'bundle-1'`.execute(db);
+    await openRequest(test.database, decisionWith({}), ['payroll.export']);
+    await openRequest(test.database, decisionWith({}), ['reports.read']);
+    await openRequests(test.database, [opening({ scopes: ['reports.read'] })]);
+    const dryRun = async (next: RegistryDocument) => {
+      const { output } = await run(await fileOf(next), '--dry-run');
+      return output.split('\n').filter((line) => line.startsWith('warning'));
+    };
+    expect(await dryRun(current)).toEqual([]);
+    const narrowed = agent(AGENT, 1, { access: [{ audience: AUDIENCE, scopes: ['reports.read'] }] });
+    expect(await dryRun({ ...current, agents: [narrowed] })).toEqual([
+      `warning: ${AGENT} would get no further token for ${AUDIENCE}: 1 waiting request would come to nothing`,
+    ]);
+    expect(await dryRun(document({ agents: [], resources: [reports] }))).toEqual([
+      `warning: the agent ${AGENT} would be disabled: it gets no token for anything`,
+      `warning: ${AGENT} would get no further token for ${AUDIENCE}: 2 waiting requests and 1 open grant would come to nothing`,
+      'warning: tokens that are out go on until they expire, within minutes; "countersign block set" ends them at once',
+    ]);
   });
 
   it('prints JSON for machines', async () => {
