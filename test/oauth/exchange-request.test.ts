@@ -80,6 +80,9 @@ describe('the parameters of an exchange', () => {
     ['authorization_details', { authorization_details: '{}' }],
     ['authorization_details', { authorization_details: '[{}]' }],
     ['authorization_details', { authorization_details: '[null]' }],
+    ['authorization_details', { authorization_details: '[{"type":"a","type":"b"}]' }],
+    // APIs read it in the token with engines that take such a name for another (nodejs/node#63785).
+    ['authorization_details', { authorization_details: '[{"type":"a","in":{"\\"":1}}]' }],
     ['client_authentication', { client_secret: 'secret' }],
     ['client_authentication', { client_assertion: 'jwt' }],
   ])('are refused as %s: %j', (reason, changes) => {
