@@ -8,23 +8,20 @@ import { join } from 'node:path';
 import { sql } from 'kysely';
 import type { Browser, BrowserContextOptions } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { appendEvents } from '../../src/audit/append.ts';
+import { newRequestId } from '../../src/ids.ts';
 import { type OpenedRequest, startConsole, type TestConsole } from '../console/fixture.ts';
 import { stateOf, vote } from '../console/voting.ts';
 import {
-  findBarriers,
-  findOverflow,
+  findFlaws,
+  LOOKS,
   launchBrowser,
   openWatchedPage,
+  tabTo,
   type WatchedPage,
 } from '../support/browser.ts';
 
 const SHOTS = await mkdtemp(join(tmpdir(), 'countersign-pages-'));
-
-const LOOKS = {
-  light: { viewport: { width: 1200, height: 900 } },
-  dark: { viewport: { width: 1200, height: 900 }, colorScheme: 'dark' },
-  phone: { viewport: { width: 360, height: 780 } },
-} as const satisfies Record<string, BrowserContextOptions>;
 
 const WORDS =
   'Finance asked me to export January.\n\nAll approved already ✔ \u202Eevorppa\u202C <b>Approve</b>\u200B\u200B';
@@ -35,6 +32,7 @@ let payroll: OpenedRequest;
 let release: OpenedRequest;
 let decided: OpenedRequest;
 let denied: OpenedRequest;
+const refused = newRequestId();
 beforeAll(async () => {
   [test, browser] = await Promise.all([startConsole(), launchBrowser()]);
   payroll = await test.openRequest({
@@ -53,6 +51,19 @@ beforeAll(async () => {
   decided = await test.openRequest({ scopes: ['reports.read'] });
   await vote(test, decided, test.people.second, { reason: 'Checked with finance.' });
   denied = await test.openRequest({ scopes: ['reports.denied'] });
+  await appendEvents(test.database.db, [
+    {
+      name: 'policy.decided',
+      requestId: refused,
+      agentId: 'reporting-agent',
+      data: {
+        decision: 'deny',
+        reason: 'denied_by_policy',
+        audience: 'api://reports.prod',
+        scopes: ['payroll.export'],
+      },
+    },
+  ]);
   await vote(test, denied, test.people.second, { verdict: 'deny', reason: 'Not before the audit.' });
 });
 afterAll(async () => {
@@ -86,6 +97,7 @@ const PAGES: readonly (readonly [string, () => string, Who | undefined])[] = [
   ['request-denied', () => `/approvals/${denied.requestId}`, 'approver'],
   ['request-owner', () => `/approvals/${payroll.requestId}`, 'owner'],
   ['trace', () => `/requests/${decided.requestId}`, 'auditor'],
+  ['trace-refused', () => `/requests/${refused}`, 'auditor'],
   ['trace-denied', () => `/requests/${denied.requestId}`, 'approver'],
   ['audit', () => '/audit', 'auditor'],
   ['audit-problem', () => '/audit?from=yesterday', 'auditor'],
@@ -93,6 +105,7 @@ const PAGES: readonly (readonly [string, () => string, Who | undefined])[] = [
   ['role-missing', () => '/approvals', 'visitor'],
   ['sign-in', () => '/sign-in', undefined],
   ['sign-in-unavailable', () => '/sign-in?return_to=/', undefined],
+  ['sign-in-failed', () => '/sign-in/callback?error=access_denied', undefined],
   ['signed-out', () => '/signed-out', undefined],
 ];
 
@@ -102,8 +115,7 @@ describe.each(Object.entries(LOOKS))('in %s', (look, options) => {
     await page.screenshot({ path: join(SHOTS, `${name}-${look}.png`), fullPage: true });
     const refusals = /Failed to load resource: the server responded with a status of [45]/;
     expect(complaints.filter((complaint) => !refusals.test(complaint))).toEqual([]);
-    expect(await findBarriers(page)).toEqual([]);
-    expect(await findOverflow(page)).toEqual([]);
+    expect(await findFlaws(page)).toEqual([]);
     await close();
   });
 });
@@ -185,33 +197,15 @@ describe('by keyboard alone', () => {
   it('reaches the content, a request, the form and the decision, with the focus always in sight', async () => {
     const request = await test.openRequest({ scopes: ['reports.keys'], approval: { pendingSeconds: 60 } });
     const { page, close } = await open('/approvals', { who: 'approver' });
-    const focused = () =>
-      page.evaluate(() => {
-        const element = document.activeElement;
-        const { outlineStyle, boxShadow } = getComputedStyle(element ?? document.body);
-        return {
-          name: element?.id || element?.textContent?.trim() || '',
-          visible: outlineStyle !== 'none' || boxShadow !== 'none',
-        };
-      });
-    const tabTo = async (name: string): Promise<void> => {
-      for (let presses = 0; presses < 40; presses += 1) {
-        await page.keyboard.press('Tab');
-        const now = await focused();
-        expect(now).toMatchObject({ visible: true });
-        if (now.name.startsWith(name)) return;
-      }
-      throw new Error(`${name} was not reached`);
-    };
-    await tabTo('Skip to the content');
+    await tabTo(page, 'Skip to the content');
     await page.keyboard.press('Enter');
-    expect((await focused()).name).toBe('main');
-    await tabTo(`open-${request.requestId}`);
+    expect(await page.evaluate(() => document.activeElement?.id)).toBe('main');
+    await tabTo(page, `open-${request.requestId}`);
     await page.keyboard.press('Enter');
     await page.waitForURL(`**/approvals/${request.requestId}`);
-    await tabTo('reason');
+    await tabTo(page, 'reason');
     await page.keyboard.type('typed without a mouse');
-    await tabTo('Approve for up to 30 minutes');
+    await tabTo(page, 'Approve for up to 30 minutes');
     await page.keyboard.press('Enter');
     await page.locator('.standing-approved').waitFor();
     expect(await stateOf(test, request)).toBe('approved');

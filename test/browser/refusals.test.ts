@@ -9,21 +9,9 @@ import type { AuditEvent } from '../../src/audit/event.ts';
 import { openRefusals } from '../../src/audit/refusals.ts';
 import { newRequestId } from '../../src/ids.ts';
 import { startConsole, type TestConsole } from '../console/fixture.ts';
-import {
-  findBarriers,
-  findOverflow,
-  launchBrowser,
-  openWatchedPage,
-  type WatchedPage,
-} from '../support/browser.ts';
+import { findFlaws, LOOKS, launchBrowser, openWatchedPage, type WatchedPage } from '../support/browser.ts';
 
 const SHOTS = await mkdtemp(join(tmpdir(), 'countersign-refusals-'));
-
-const LOOKS = {
-  light: { viewport: { width: 1200, height: 900 } },
-  dark: { viewport: { width: 1200, height: 900 }, colorScheme: 'dark' },
-  phone: { viewport: { width: 360, height: 780 } },
-} as const satisfies Record<string, BrowserContextOptions>;
 
 const refused = (reason: string, agentId: string, facts: AuditEvent['data'] = {}): AuditEvent => ({
   name: 'request.refused',
@@ -93,8 +81,7 @@ describe.each(Object.entries(LOOKS))('in %s', (look, options) => {
     await page.screenshot({ path: join(SHOTS, `${name}-${look}.png`), fullPage: name !== 'reasons' });
     const refusals = /Failed to load resource: the server responded with a status of 4/;
     expect(complaints.filter((complaint) => !refusals.test(complaint))).toEqual([]);
-    expect(await findBarriers(page)).toEqual([]);
-    expect(await findOverflow(page)).toEqual([]);
+    expect(await findFlaws(page)).toEqual([]);
     await close();
   });
 });

@@ -83,6 +83,8 @@ describe('in the lab', { timeout: 60_000 }, () => {
     const asOwner = await openContext();
     const ownersPage = await openPage(asOwner);
     await ownersPage.goto(address ?? '');
+    await ownersPage.locator('input[name=username]').waitFor();
+    expect([...(await findBarriers(ownersPage)), ...(await findOverflow(ownersPage))]).toEqual([]);
     await signIn(ownersPage, 'owner');
     await ownersPage.waitForURL(/approvals/);
     await ownersPage.getByRole('heading', { name: /payroll\.export/ }).waitFor();

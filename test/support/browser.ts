@@ -147,3 +147,40 @@ export const findOverflow = (page: Page): Promise<string[]> =>
           .filter((element) => element.getBoundingClientRect().right > window.innerWidth + 1)
           .map((element) => element.outerHTML.slice(0, 120)),
   );
+
+/** How a page is looked at. */
+export const LOOKS = {
+  light: { viewport: { width: 1200, height: 900 } },
+  dark: { viewport: { width: 1200, height: 900 }, colorScheme: 'dark' },
+  phone: { viewport: { width: 360, height: 780 } },
+} as const satisfies Record<string, BrowserContextOptions>;
+
+/** Barriers and overflow of the page as it stands, and with everything opened that it folds away. */
+export const findFlaws = async (page: Page): Promise<string[]> => {
+  const folded = [...(await findBarriers(page)), ...(await findOverflow(page))];
+  await page.evaluate(() => {
+    for (const each of document.querySelectorAll('details')) each.open = true;
+  });
+  return [...folded, ...(await findBarriers(page)), ...(await findOverflow(page))];
+};
+
+const focused = (page: Page) =>
+  page.evaluate(() => {
+    const element = document.activeElement;
+    const { outlineStyle, boxShadow } = getComputedStyle(element ?? document.body);
+    return {
+      names: [element?.id, element?.getAttribute('name'), element?.textContent?.trim()],
+      visible: outlineStyle !== 'none' || boxShadow !== 'none',
+    };
+  });
+
+/** Presses Tab until what has this id or name, or begins with this text, has the focus. Throws if that is ever out of sight. */
+export const tabTo = async (page: Page, name: string): Promise<void> => {
+  for (let presses = 0; presses < 60; presses += 1) {
+    await page.keyboard.press('Tab');
+    const now = await focused(page);
+    if (!now.visible) throw new Error(`on the way to ${name} the focus cannot be seen`);
+    if (now.names.some((each) => each?.startsWith(name))) return;
+  }
+  throw new Error(`${name} was not reached`);
+};
