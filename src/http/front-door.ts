@@ -77,7 +77,7 @@ const checkRequest = (
 ): Admitted | Refusal => {
   if (request.rawHeaders.length / 2 > HEADERS_MAX)
     return { reason: 'headers_too_many', description: 'too many headers' };
-  if (!/^\/(?!\/)/.test(request.url ?? ''))
+  if (!/^\/(?!\/)[^#]*$/.test(request.url ?? ''))
     return { reason: 'target_not_path', description: 'the request target must be a path' };
   if (!isChunkedAlone(request))
     return { reason: 'transfer_coding', description: 'send the body as it is, or chunked' };

@@ -28,9 +28,10 @@ export type Use = {
 };
 
 /** A router takes the path as it came, and the comparison resolves it: `/a/%2e%2e/b` is another resource to each. */
-const DOT_SEGMENT = /\/(?:\.|%2e){1,2}(?=[/?]|$)/i;
+const DOT_SEGMENT = /\/(?:\.|%2e){1,2}(?=\/|$)/i;
+/** A request target has no fragment either (RFC 9112 section 3.2), though Node lets one in. */
 const isPlainPath = (target: string): boolean =>
-  target.startsWith('/') && !DOT_SEGMENT.test(target.split('?', 1)[0] ?? '');
+  target.startsWith('/') && !target.includes('#') && !DOT_SEGMENT.test(target.split('?', 1)[0] ?? '');
 
 export type CheckUse = (use: Use) => RefusalReason | null;
 

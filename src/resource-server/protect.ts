@@ -86,16 +86,30 @@ const verify = async (
 /** What is told of a caller that went away before it was answered; none of HTTP's, as proxies write it into their logs. */
 const CALLER_GONE = 499;
 
+/** What is told of an action that has not answered by then (RFC 2518 section 10.1). */
+const STILL_RUNNING = 102;
+/**
+ * A use is told this long after it at the latest. When an answer ends is the caller's choice: it may read slowly, or ask
+ * for something long before it on the same connection.
+ */
+const REPORT_WITHIN_MS = 5_000;
+
 /** Reports the use when its status is known; 'close' comes for broken connections too, and may have come already. */
 const reportAtEnd = (
   uses: UseReporter | undefined,
   response: ServerResponse,
-  use: Omit<TokenUse, 'status'>,
+  use: Omit<TokenUse, 'status' | 'at'>,
 ): void => {
-  const report = (): void =>
-    uses?.report({ ...use, status: response.headersSent ? response.statusCode : CALLER_GONE });
-  if (response.closed) report();
-  else response.once('close', report);
+  const at = new Date();
+  const report = (unanswered: number): void => {
+    clearTimeout(patience);
+    response.off('close', atClose);
+    uses?.report({ ...use, at, status: response.headersSent ? response.statusCode : unanswered });
+  };
+  const atClose = (): void => report(CALLER_GONE);
+  const patience = setTimeout(() => report(STILL_RUNNING), REPORT_WITHIN_MS).unref();
+  if (response.closed) atClose();
+  else response.once('close', atClose);
 };
 
 /** True when the request may go on; otherwise it is answered. */

@@ -16,6 +16,8 @@ export type TokenUse = {
   readonly status: number;
   /** Why it was refused. */
   readonly reason?: RefusalReason;
+  /** When it was; now, if it is not said. Equal uses that wait together are told with the first time. */
+  readonly at?: Date;
 };
 
 export type UseReporterOptions = {
@@ -165,7 +167,7 @@ export const createUseReporter = (options: UseReporterOptions): UseReporter => {
     timer.unref();
   };
 
-  const report = ({ tokenId, outcome, status, reason }: TokenUse): void => {
+  const report = ({ tokenId, outcome, status, reason, at = new Date(now()) }: TokenUse): void => {
     const key = `${outcome} ${status} ${reason} ${tokenId}`;
     const equal = waiting.get(key);
     if (equal !== undefined && equal.count < COUNT_MAX) {
@@ -180,14 +182,13 @@ export const createUseReporter = (options: UseReporterOptions): UseReporter => {
     // A full one waits under its own name, and another takes its place.
     if (equal !== undefined) waiting.set(equal.event_id, equal);
     const event_id = `use_${randomBytes(16).toString('base64url')}`;
-    const at = new Date(now()).toISOString();
     waiting.set(key, {
       event_id,
       jti: tokenId,
       outcome,
       status,
       ...(reason !== undefined && { reason }),
-      at,
+      at: at.toISOString(),
       count: 1,
     });
     if (flushing === null) schedule();

@@ -88,7 +88,7 @@ describe('the Host', () => {
     expect(missing).toContain('HTTP/1.1 400 ');
   });
 
-  it.each(['http://evil.com/jwks', 'https://broker.example/jwks', '//evil.com/jwks', '*'])(
+  it.each(['http://evil.com/jwks', 'https://broker.example/jwks', '//evil.com/jwks', '*', '/jwks#x'])(
     'is not replaced by a target such as %s (T9)',
     async (target) => {
       const reply = await withHost('broker.example', target);

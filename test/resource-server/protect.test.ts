@@ -83,7 +83,7 @@ describe.each([
     const answer = await fetch(await listen(listener()), await bearer());
     expect([answer.status, await answer.text()]).toEqual([201, 'hello support-agent']);
     await usesReported(1);
-    expect(uses).toEqual([{ tokenId: 'tok_0000000000000000000000', outcome: 'allowed', status: 201 }]);
+    expect(uses).toMatchObject([{ tokenId: 'tok_0000000000000000000000', outcome: 'allowed', status: 201 }]);
   });
 
   it('answers a request without a token with a bare challenge, and has nothing to report', async () => {
@@ -104,7 +104,7 @@ describe.each([
     expect(answer.headers.get('cache-control')).toBe('no-store');
     expect(await answer.json()).toMatchObject({ error: 'insufficient_scope' });
     await usesReported(1);
-    expect(uses).toEqual([
+    expect(uses).toMatchObject([
       {
         tokenId: 'tok_0000000000000000000000',
         outcome: 'refused',
@@ -196,7 +196,7 @@ describe.each([
       error_description: 'the token was revoked',
     });
     await usesReported(1);
-    expect(uses).toEqual([
+    expect(uses).toMatchObject([
       { tokenId: 'tok_0000000000000000000000', outcome: 'refused', status: 401, reason: 'revoked' },
     ]);
   });
@@ -230,7 +230,7 @@ describe.each([
     expect([answer.status, answer.headers.get('retry-after')]).toEqual([429, '5']);
     expect(await answer.json()).toMatchObject({ error: 'slow_down' });
     await usesReported(1);
-    expect(uses).toEqual([{ tokenId, outcome: 'refused', status: 429, reason: 'too_many_proofs' }]);
+    expect(uses).toMatchObject([{ tokenId, outcome: 'refused', status: 429, reason: 'too_many_proofs' }]);
   });
 
   it('answers 503 while the keys cannot be read', async () => {
