@@ -17,11 +17,16 @@ const CHECK_INTERVAL_MS = 1_000;
 /** Requests that may be under way on one connection. Browsers and proxies wait for each answer. */
 const AHEAD_MAX = 16;
 
-type Connection = { readonly answers: Set<ServerResponse>; unsentSince: number | null };
+type Connection = {
+  /** As it is counted; null: of a proxy. */
+  readonly address: string | null;
+  readonly answers: Set<ServerResponse>;
+  unsentSince: number | null;
+};
 
 export type ConnectionsOptions = {
-  /** Connections that one address may have, as it is counted (`addressPrefix`). */
-  readonly maxOfAddress: number;
+  /** Connections at a time; half of them of one address, as it is counted (`addressPrefix`). */
+  readonly max: number;
   /** Whether a peer stands for many clients, and may have any number. */
   readonly isProxy: (peer: string) => boolean;
   readonly logger: Logger;
@@ -46,30 +51,40 @@ const isLast = (answer: ServerResponse): boolean => answer.getHeader('Connection
 /** Watches the connections of a server, from before it listens until it is closed. */
 export const watchConnections = (
   server: Server,
-  { maxOfAddress, isProxy, logger }: ConnectionsOptions,
+  { max, isProxy, logger }: ConnectionsOptions,
 ): Connections => {
   const connections = new Map<Socket, Connection>();
   const ofAddress = new Map<string, number>();
   let refused = 0;
 
-  /** Counts a connection to its address until it closes. False: that has as many as it may have. */
-  const count = (socket: Socket): boolean => {
-    const peer = socket.remoteAddress ?? '';
-    if (isProxy(peer)) return true;
-    const address = addressPrefix(peer);
-    const before = ofAddress.get(address) ?? 0;
-    if (before === maxOfAddress) return false;
-    ofAddress.set(address, before + 1);
-    socket.once('close', () => {
-      const left = (ofAddress.get(address) ?? 0) - 1;
-      if (left > 0) ofAddress.set(address, left);
-      else ofAddress.delete(address);
-    });
-    return true;
+  const add = (socket: Socket, address: string | null): void => {
+    connections.set(socket, { address, answers: new Set(), unsentSince: null });
+    if (address !== null) ofAddress.set(address, (ofAddress.get(address) ?? 0) + 1);
+  };
+  const remove = (socket: Socket): void => {
+    const address = connections.get(socket)?.address ?? null;
+    if (!connections.delete(socket) || address === null) return;
+    const left = (ofAddress.get(address) ?? 0) - 1;
+    if (left > 0) ofAddress.set(address, left);
+    else ofAddress.delete(address);
+  };
+
+  /** Makes room for one more at the cost of whoever has most: the oldest of its connections with no whole request. */
+  const makeRoom = (): boolean => {
+    const most = Math.max(0, ...ofAddress.values());
+    for (const [socket, { address, answers }] of connections) {
+      if (address === null || ofAddress.get(address) !== most) continue;
+      if ([...answers].some(({ req }) => req.complete)) continue;
+      remove(socket);
+      cut(socket);
+      refused += 1;
+      return true;
+    }
+    return false;
   };
 
   const tellRefused = (): void => {
-    if (refused > 0) logger.warn({ refused }, 'connections beyond those that one address may have were cut');
+    if (refused > 0) logger.warn({ refused }, 'connections were cut: an address had too many, or all had');
     refused = 0;
   };
 
@@ -89,13 +104,16 @@ export const watchConnections = (
 
   server.once('close', () => clearInterval(checking));
   server.on('connection', (socket: Socket) => {
-    if (!count(socket)) {
+    const peer = socket.remoteAddress ?? '';
+    const address = isProxy(peer) ? null : addressPrefix(peer);
+    const ofIts = address === null ? 0 : (ofAddress.get(address) ?? 0);
+    if (ofIts >= max / 2 || (connections.size >= max && !makeRoom())) {
       refused += 1;
       cut(socket);
       return;
     }
-    connections.set(socket, { answers: new Set(), unsentSince: null });
-    socket.once('close', () => connections.delete(socket));
+    add(socket, address);
+    socket.once('close', () => remove(socket));
   });
 
   return {

@@ -17,8 +17,6 @@ const LIMITS = {
   maxHeaderSize: 16 * 1_024,
 } as const;
 const MAX_CONNECTIONS = 2_000;
-/** So that no address alone can shut out all others; a whole office or cluster behind one has fewer. */
-const MAX_OF_ADDRESS = MAX_CONNECTIONS / 2;
 const MAX_REQUESTS_PER_SOCKET = 1_000;
 /** What is under way at the end has this long to be answered. */
 const DRAIN_MS = 8_000;
@@ -32,6 +30,8 @@ export type ListenOptions = {
   readonly handler: RequestListener;
   /** Addresses and CIDR networks of proxies: their connections are those of many clients. */
   readonly trustedProxies?: readonly string[];
+  /** At a time; 2,000 by default. */
+  readonly maxConnections?: number;
   readonly logger: Logger;
 };
 
@@ -61,11 +61,10 @@ export const listen = async (options: ListenOptions): Promise<Listening> => {
   });
   const proxies = parseTrustedProxies(options.trustedProxies ?? []);
   const connections = watchConnections(server, {
-    maxOfAddress: MAX_OF_ADDRESS,
+    max: options.maxConnections ?? MAX_CONNECTIONS,
     isProxy: (peer) => isProxy(peer, proxies),
     logger: options.logger,
   });
-  server.maxConnections = MAX_CONNECTIONS;
   server.maxRequestsPerSocket = MAX_REQUESTS_PER_SOCKET;
   try {
     server.listen(options.port, options.host);
