@@ -3,7 +3,7 @@
  * within the same minute are counted and written as one event with `count` when the minute is over. Only counts can
  * be lost in a crash, never a kind of refusal. Whoever varies what is refused gets no further: each source, an agent
  * or a network of strangers, has so many kinds a minute, strangers together have so many, and what is beyond is
- * counted by its reason alone (`varied`). So a flood of one hides nothing of another.
+ * counted by its reason and API alone (`varied`). So a flood of one hides nothing of another.
  */
 import type { Logger } from 'pino';
 import { codeMemberOf } from '../reasons/catalogue.ts';
@@ -16,13 +16,15 @@ const REFUSAL_WINDOW_MS = 60_000;
 
 /** How many kinds are told apart at the same time. */
 export type RefusalLimits = {
-  /** Of one agent or one network: more than any honest mistake makes in a minute. */
-  readonly ofSource: number;
+  /** Of one agent: more than its rate limits let it have by default, so that it hides nothing of its own. */
+  readonly ofAgent: number;
+  /** Of one network: more than any honest mistake makes in a minute. */
+  readonly ofNetwork: number;
   /** Of all networks together: a botnet's refusals then cost some thirty rows a second. */
   readonly ofStrangers: number;
 };
 
-const LIMITS: RefusalLimits = { ofSource: 32, ofStrangers: 1_000 };
+const LIMITS: RefusalLimits = { ofAgent: 256, ofNetwork: 32, ofStrangers: 1_000 };
 
 export type Refusals = {
   /**
@@ -102,12 +104,13 @@ export const openRefusals = (
     const own = { key: `${source} ${kind}`, source, common: null };
     if (windows.has(own.key)) return own;
     const hasRoom = isKnown || (kinds.get(STRANGERS) ?? 0) < limits.ofStrangers;
-    if (hasRoom && (kinds.get(source) ?? 0) < limits.ofSource) return own;
+    const kindsMax = isKnown ? limits.ofAgent : limits.ofNetwork;
+    if (hasRoom && (kinds.get(source) ?? 0) < kindsMax) return own;
     const code = codeMemberOf(name);
     const shared = {
-      key: `${name} ${data[code]} ${source}`,
+      key: `${name} ${data[code]} ${source} ${data.audience ?? ''}`,
       source: null,
-      common: [code, 'decision', 'network'],
+      common: [code, 'decision', 'network', 'audience'],
     };
     if (isKnown || windows.has(shared.key)) return shared;
     return hasRoom

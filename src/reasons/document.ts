@@ -10,7 +10,7 @@ the client sees only what the third column says. Look a refusal up at \`/audit?r
 Equal refusals are told once at once, and counted for a minute: the event that follows has \`count\`, how many more
 there were \`since\` then. \`network\` is the IPv4 /24 or the IPv6 /64 that a stranger came from. Where one agent or one
 network is refused for more different things in a minute than are told apart, the rest is counted by its reason
-alone, and the event says \`varied\`.
+and API alone, and the event says \`varied\`.
 
 This document is made from the code (\`npx vitest run test/reasons -u\`); the console has it at \`/reasons\`.
 `;

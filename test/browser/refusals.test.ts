@@ -28,7 +28,7 @@ beforeAll(async () => {
   [test, browser] = await Promise.all([startConsole(), launchBrowser()]);
   const { database } = test;
   const refusals = openRefusals(database, pino({ level: 'silent' }), {
-    limits: { ofSource: 3, ofStrangers: 20 },
+    limits: { ofAgent: 3, ofNetwork: 3, ofStrangers: 20 },
   });
   await refusals.tell('disabled', [refused('agent_disabled', 'ops-agent')]);
   for (let index = 0; index < 18; index += 1)

@@ -47,7 +47,7 @@ const bodiesOf = async (condition: ReturnType<typeof sql>): Promise<Told[]> =>
 const toldOf = async (agentId: string): Promise<number[]> =>
   (await bodiesOf(sql`agent_id = ${agentId}`)).map(({ count }) => count);
 
-const LIMITS = { ofSource: 3, ofStrangers: 5 };
+const LIMITS = { ofAgent: 3, ofNetwork: 3, ofStrangers: 5 };
 const sum = (told: readonly Told[]): number => told.reduce((total, { count }) => total + count, 0);
 
 describe('refusals', () => {
@@ -70,6 +70,19 @@ describe('refusals', () => {
     expect(body).toMatchObject({ reason: 'scope_unknown', count: 196, since: expect.any(String) });
     expect(body).not.toHaveProperty('scopes');
     expect(await toldOf('quiet-agent')).toEqual([1]);
+  });
+
+  it('of an agent that varies what it asks of one API hide nothing that it asks of another', async () => {
+    const refusals = openRefusals(database, logger, { limits: LIMITS });
+    const asking = (audience: string) => [
+      { ...refusal('hider'), data: { reason: 'scope_unknown', audience } },
+    ];
+    for (let index = 0; index < 20; index += 1) await refusals.tell(`try ${index}`, asking('api://dev'));
+    await refusals.tell('what matters', asking('api://prod'));
+    await refusals.stop();
+    const told = await bodiesOf(sql`agent_id = 'hider'`);
+    expect(sum(told)).toBe(21);
+    expect(told.filter(({ body }) => body.audience === 'api://prod')).toHaveLength(1);
   });
 
   it('of a network that varies everything are bounded, and hide no other network’s', async () => {
