@@ -6,6 +6,7 @@
 import Router from '@koa/router';
 import { findOwnRequest } from '../access/find-own.ts';
 import { cancelRequest, endGrant, revokeToken } from '../access/revoke.ts';
+import { refuseForm } from '../http/body.ts';
 import { readForm } from '../http/form.ts';
 import { openSlots, type Pause, SLOTS } from '../http/slots.ts';
 import { traceIdOf } from '../http/trace-id.ts';
@@ -105,15 +106,17 @@ const revoke = async (
 export const revocationRoutes = (parts: RevocationParts): Router => {
   const router = new Router();
   const revocations = openSlots(SLOTS.revocations, parts.observeShed);
-  router.post(ENDPOINT, async (context) => {
+  router.all(ENDPOINT, async (context) => {
     context.set('Cache-Control', 'no-store');
     const from = {
       endpoint: ENDPOINT,
       address: context.state.clientAddress,
       traceId: traceIdOf(context.get('traceparent')),
     };
-    const form = await readForm(context.req);
+    const isPost = context.method === 'POST';
+    const form = isPost ? await readForm(context.req) : refuseForm('method_not_post');
     if ('error' in form) {
+      if (!isPost) context.set('Allow', 'POST');
       if (form.close) context.set('Connection', 'close');
       await tellMalformed(parts, from, form.reason);
       context.status = form.status;

@@ -18,7 +18,7 @@ export const DOOR_REASONS = {
   },
   header_not_once: {
     meaning:
-      'Host is missing, or a header that may come once came again: a proxy may have read the other one.',
+      'A header that may come once came again: a proxy may have read the other one. Or Host is missing.',
     advice: PROXY,
     client: invalid(400),
   },

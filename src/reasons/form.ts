@@ -8,7 +8,7 @@ const malformed = (description: string) => ({ status: 400, error: 'invalid_reque
 
 export const FORM_REASONS = {
   method_not_post: {
-    meaning: 'The token endpoint was asked by another method than POST.',
+    meaning: 'What takes a form was asked by another method than POST.',
     advice: 'If parameters stood in the address, whatever logs addresses has an assertion now.',
     client: { ...malformed('send a POST with a form'), status: 405 },
   },
