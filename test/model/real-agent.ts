@@ -22,8 +22,6 @@ export type Asking = {
   readonly scope: Scope;
   /** The broker's ids of the agent's requests, by their numbers. */
   readonly ids: readonly string[];
-  /** The replica that is asked; the first one if it is not said. */
-  readonly replica?: number;
   /** By an assertion from before everything else. */
   readonly outdated?: boolean;
 };
@@ -32,7 +30,7 @@ export type RealAgent = {
   readonly id: string;
   readonly exchange: (asking: Asking) => Promise<Outcome>;
   /** How it ended, in one word; so do the others. */
-  readonly vote: (requestId: string, cast: Vote & { readonly replica?: number }) => Promise<string>;
+  readonly vote: (requestId: string, cast: Vote) => Promise<string>;
   readonly liftDenial: (requestId: string, voter: number) => Promise<string>;
   readonly cancel: (requestId: string) => Promise<string>;
   readonly endGrant: (requestId: string, by: 'operator' | 'agent') => Promise<string>;
@@ -91,7 +89,12 @@ const personOf = (number: number): Approver => ({
 const AUTHOR = { by: 'test', reason: 'a test does' } as const;
 
 export const realAgent = (world: Inside, id: string): RealAgent => {
-  const parts = (replica = 0): ExchangeParts => world.replicas[replica] ?? expect.fail('no such replica');
+  let calls = 0;
+  /** Each call goes to the next replica, so that what comes at one instant comes to several. */
+  const parts = (): ExchangeParts => {
+    calls += 1;
+    return world.replicas[calls % world.replicas.length] ?? expect.fail('no such replica');
+  };
   const { database } = parts();
   const closing = { kind: 'agent', subject: id } as const satisfies Partial<Closing>;
   const pass = async (seconds: number): Promise<void> => {
@@ -101,7 +104,7 @@ export const realAgent = (world: Inside, id: string): RealAgent => {
   return {
     id,
     pass,
-    exchange: ({ key, scope, ids, replica, outdated = false }) => {
+    exchange: ({ key, scope, ids, outdated = false }) => {
       const issuedAt = outdated ? 0 : Math.floor(Date.now() / 1000) + AHEAD_SECONDS;
       const requestId = key.kind === 'own' ? 'own' : key.kind === 'broker' ? ids[key.request] : undefined;
       const form = new Map<string, string | undefined>(
@@ -113,7 +116,7 @@ export const realAgent = (world: Inside, id: string): RealAgent => {
           request_id: requestId,
         }),
       );
-      return exchange(parts(replica), {
+      return exchange(parts(), {
         form: { get: (name) => form.get(name), all: (name) => [form.get(name) ?? []].flat() },
         authorization: undefined,
         proofs: [],
@@ -123,10 +126,10 @@ export const realAgent = (world: Inside, id: string): RealAgent => {
         wait: null,
       });
     },
-    vote: async (requestId, { voter, verdict, leaves = null, replica }) => {
+    vote: async (requestId, { voter, verdict, leaves = null }) => {
       const cast = { requestId, verdict, approver: personOf(voter), ownersOf: world.ownersOf, left: leaves };
       for (;;) {
-        const word = wordOf(await voteBy(parts(replica).database, cast));
+        const word = wordOf(await voteBy(parts().database, cast));
         // As on the page: what it was prepared on was replaced meanwhile.
         if (word !== 'overtaken') return word;
       }

@@ -30,7 +30,8 @@ import { type Inside, type RealAgent, realAgent } from './real-agent.ts';
 import { AUDIENCE, RULES, SCOPES, STRICT_RULES } from './rules.ts';
 
 const logger = pino({ enabled: false });
-export const REPLICAS = 3;
+/** Brokers with connections of their own. */
+const REPLICAS = 3;
 const NOTE = { reason: 'test', appliedBy: 'test' };
 
 const agentName = (index: number): string => `agent-${index}`;
@@ -51,8 +52,6 @@ const registryOf = (agents: number): RegistryDocument => ({
 
 export type RealWorld = {
   readonly database: Database;
-  /** Brokers with connections of their own. */
-  readonly databases: readonly Database[];
   readonly agent: (index: number) => RealAgent;
   /** Puts the stricter policy in force, or the other; brokers notice by themselves. */
   readonly replacePolicy: (strict: boolean) => Promise<void>;
@@ -160,7 +159,6 @@ export const startRealWorld = async (agents: number): Promise<RealWorld> => {
   };
   return {
     database,
-    databases,
     agent: (index) => realAgent(inWorld, agentName(index)),
     replacePolicy,
     stop: async () => {
