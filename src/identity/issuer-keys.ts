@@ -93,12 +93,15 @@ export const createIssuerKeys = ({ issuer, load, clock, logger }: IssuerKeysOpti
     }
   };
 
+  /** Looked for a moment ago, in a document that was fetched for it. */
+  const isMissing = (keyId: string): boolean => {
+    const missedAt = missing.get(keyId);
+    return missedAt !== undefined && since(missedAt) < MISSING_KEY_MS;
+  };
   const mayFetchFor = (keyId: string): boolean => {
     if (failures > 0) return loading === null && backoffLeftMs() === 0;
     if (usable() === null || loading !== null) return true;
-    const missedAt = missing.get(keyId);
-    if (missedAt !== undefined && since(missedAt) < MISSING_KEY_MS) return false;
-    return since(unknownSoughtAt) >= UNKNOWN_KEY_PAUSE_MS;
+    return !isMissing(keyId) && since(unknownSoughtAt) >= UNKNOWN_KEY_PAUSE_MS;
   };
 
   const noteMissing = (keyId: string): void => {
@@ -133,6 +136,11 @@ export const createIssuerKeys = ({ issuer, load, clock, logger }: IssuerKeysOpti
         throw new KeysUnavailable(issuer, seconds, current !== null);
       }
       if (fetched) noteMissing(keyId);
+      else if (!isMissing(keyId)) {
+        // It may be new: whoever invents a name every 30 seconds must not have the issuer's next key refused.
+        const leftMs = UNKNOWN_KEY_PAUSE_MS - since(unknownSoughtAt);
+        throw new KeysUnavailable(issuer, Math.max(1, Math.ceil(leftMs / 1_000)), true);
+      }
       return 'unknown';
     },
   };

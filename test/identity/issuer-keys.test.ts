@@ -1,49 +1,13 @@
-import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import { createIssuerKeys } from '../../src/identity/issuer-keys.ts';
 import { KeysUnavailable } from '../../src/identity/keys-unavailable.ts';
-import type { KeySet, PublishedKey } from '../../src/identity/parse-key-set.ts';
+import { issuer } from './fake-issuer.ts';
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 
-/** What these keys can do is not the question here, only which of them is found. */
-const keySet = (names: readonly string[]): KeySet => ({
-  keys: new Map(names.map((name): [string, PublishedKey] => [name, 'foreign'])),
-  refused: [],
-});
-
-/** An issuer whose document, outage and clock are the test's. `fetches` counts connections. */
-const issuer = (...names: string[]) => {
-  const world = {
-    published: names,
-    down: false,
-    /** While set, a fetch waits for it. */
-    hanging: null as Promise<void> | null,
-    now: 1_000_000,
-    fetches: 0,
-    logged: [] as Record<string, unknown>[],
-  };
-  const logger = pino({ level: 'warn' }, { write: (line) => void world.logged.push(JSON.parse(line)) });
-  const load = async (): Promise<KeySet> => {
-    world.fetches += 1;
-    const { published } = world;
-    await world.hanging;
-    if (world.down) throw new Error('answered with status 500');
-    return keySet(published);
-  };
-  const keys = createIssuerKeys({ issuer: 'the issuer', load, clock: () => new Date(world.now), logger });
-  const advance = (ms: number): void => {
-    world.now += ms;
-  };
-  return { world, find: keys.find, advance };
-};
-
 /** Lets a fetch in the background come to its end: nothing in it takes time. */
-const background = async (): Promise<void> => {
-  for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
-};
+const background = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 const outcomeOf = (found: Promise<unknown>): Promise<unknown> =>
   found.catch((error: unknown) => (error instanceof KeysUnavailable ? 'unavailable' : error));
@@ -94,7 +58,7 @@ describe('an unknown key name', () => {
     const { world, find, advance } = issuer('a');
     await find('a');
     for (let step = 0; step < 1_000; step += 1) {
-      expect(await find(`invented-${step}`)).toBe('unknown');
+      expect(await outcomeOf(find(`invented-${step}`))).toBe(step === 0 ? 'unknown' : 'unavailable');
       expect(await find('a')).toBe('foreign');
       advance(10);
     }
@@ -103,6 +67,20 @@ describe('an unknown key name', () => {
     await find('invented');
     expect(world.fetches).toBe(3);
     expect(await find('a')).toBe('foreign');
+  });
+
+  it('is no verdict while it may not be looked for: one invented name a pause does not refuse the next key (T63)', async () => {
+    const { world, find, advance } = issuer('a');
+    await find('a');
+    expect(await find('invented')).toBe('unknown');
+    world.published = ['a', 'new'];
+    advance(SECOND);
+    const error = await find('new').catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ retryAfterSeconds: 29, othersKnown: true });
+    expect(await find('invented')).toBe('unknown');
+    advance(29 * SECOND);
+    expect(await find('new')).toBe('foreign');
+    expect(world.fetches).toBe(3);
   });
 
   it('that was looked for in vain is not looked for again for a minute', async () => {
@@ -225,6 +203,8 @@ describe('an outage of the issuer', () => {
     world.published = ['new'];
     advance(MINUTE);
     expect(await find('new')).toBe('foreign');
+    expect(await outcomeOf(find('a'))).toBe('unavailable');
+    advance(30 * SECOND);
     expect(await find('a')).toBe('unknown');
   });
 });
