@@ -9,7 +9,7 @@ import type { VoteReason } from '../reasons/vote.ts';
 import { type Action, checkActionToken } from './action-token.ts';
 import { type Mishap, sessionOf } from './approval-routes.tsx';
 import type { ConsoleContext, ConsoleParts } from './console-parts.ts';
-import { typedReason } from './posts.ts';
+import { reasonOf } from './posts.ts';
 import { SHOWN } from './shown.ts';
 import { tellRefusal } from './tell-refusal.ts';
 
@@ -38,7 +38,7 @@ export const parseBallot = (form: Form): Ballot | null => {
   const token = form.get(verdict === 'approve' ? 'approve_token' : 'deny_token') ?? '';
   return {
     verdict,
-    reason: typedReason(form).trim(),
+    reason: reasonOf(form),
     termsDigest: DIGEST.test(termsDigest) ? termsDigest : '',
     token,
     shown: SHOWN.test(shown) ? shown : '',

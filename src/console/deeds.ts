@@ -12,7 +12,7 @@ import { answerRefusal } from './answers.tsx';
 import { sessionOf } from './approval-routes.tsx';
 import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts.ts';
 import { requireRole, requireSameOrigin, requireSession } from './guards.tsx';
-import { postedForm, readPost, typedReason } from './posts.ts';
+import { postedForm, readPost, reasonOf } from './posts.ts';
 import { malformed } from './refusals.ts';
 import { tellRefusal } from './tell-refusal.ts';
 
@@ -86,7 +86,7 @@ export const checkDeed = async (
     await tellRefusal(parts, context, { event: 'csrf.blocked', reason: 'action_token' });
     return STALE_PAGE;
   }
-  const reason = typedReason(form).trim();
+  const reason = reasonOf(form);
   if (reason === '') return NO_REASON;
   if (reason.length > DEED_REASON_MAX_LENGTH || CONTROL.test(reason)) return BAD_REASON;
   const { tenant, object } = sessionOf(context);

@@ -23,7 +23,7 @@ import {
 } from './refusals.ts';
 import { checkSameOrigin } from './same-origin.ts';
 import { securityHeaders } from './security-headers.ts';
-import { findSession } from './sessions.ts';
+import { findSession, sha256 } from './sessions.ts';
 import { tellRefusal } from './tell-refusal.ts';
 
 type Middleware = RouterMiddleware<ConsoleState>;
@@ -67,14 +67,34 @@ export const answerSafely = (parts: ConsoleParts): Middleware => {
   };
 };
 
-/** So many pages at a time; others are told to come back at once. */
+/** Sessions remembered as found alive, by their digests. */
+const KNOWN_MAX = 10_000;
+
+/**
+ * So many pages at a time; others are told to come back at once. Whose session was found alive here before has room apart
+ * from all who show one that was not: inventing them costs nothing, and must shut nobody out, least of all from the kill
+ * switches. That it was alive decides nothing else: it is looked up every time.
+ */
 export const boundedPages = (parts: ConsoleParts): Middleware => {
-  const slots = openSlots(SLOTS.pages, parts.observeShed);
-  return (context, next) =>
-    slots((pause) => {
+  const pages = openSlots(SLOTS.pages, parts.observeShed);
+  const unknownSessions = openSlots(SLOTS.unknownSessions, parts.observeShed);
+  const known = new Set<string>();
+  const remember = (digest: string): void => {
+    known.delete(digest);
+    known.add(digest);
+    const [oldest] = known;
+    if (known.size > KNOWN_MAX && oldest !== undefined) known.delete(oldest);
+  };
+  return async (context, next) => {
+    const id = readCookie(context, parts.url, 'session');
+    const digest = id === null ? null : sha256(id).toString('base64');
+    const slots = digest === null || known.has(digest) ? pages : unknownSessions;
+    await slots((pause) => {
       context.state.pause = pause;
       return next();
     });
+    if (digest !== null && context.state.session !== null) remember(digest);
+  };
 };
 
 /** Only a post from a page of this very origin passes; nothing is read of any other. */

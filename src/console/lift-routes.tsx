@@ -13,7 +13,7 @@ import type { ConsoleContext, ConsoleParts, ConsoleState } from './console-parts
 import { requireSameOrigin, requireSession } from './guards.tsx';
 import { liftAction, lifterOf } from './held-denial.ts';
 import { keepsPace } from './pace.tsx';
-import { postedForm, readPost, typedReason } from './posts.ts';
+import { postedForm, readPost, reasonOf } from './posts.ts';
 import { notFound, selfApproval } from './refusals.ts';
 import { requestIdOf } from './request-address.ts';
 import { tellRefusedVote } from './tell-refusal.ts';
@@ -69,7 +69,7 @@ const attemptLift = async (parts: ConsoleParts, context: ConsoleContext, form: F
     await showTrace(parts, context, MISHAPS.agent_gone);
     return true;
   }
-  const reason = typedReason(form).trim();
+  const reason = reasonOf(form);
   if (denied.heldUntil !== null && checkLifter(denied.terms, lifter, denied.now) === undefined) {
     const action = liftAction(session, denied);
     const token = form.get('lift_token') ?? '';

@@ -36,6 +36,8 @@ export const SLOTS = {
   exchanges: 256,
   /** Ten times the connections that pages read with: a page asks a few times, milliseconds each. */
   pages: 32,
+  /** Requests with a session that nobody is known to have: they ask the database, and may be anybody's invention. */
+  unknownSessions: 8,
   /** Transactions on the connections of exchanges, of which some stay free. */
   reports: 6,
   /** Those of one moment share a statement of a few milliseconds (`src/access/find-live-token.ts`). */

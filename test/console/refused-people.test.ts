@@ -93,6 +93,7 @@ it('a vote on what is not theirs is told as one, whether it exists or not', asyn
 
 it.each([
   ['reason_missing', { reason: ' ' }, 422],
+  ['reason_missing', { reason: '\u200b\u2060\u3164\u2800' }, 422],
   ['reason_too_long', { reason: 'x'.repeat(10_000) }, 422],
 ])('a vote that the page sends back is told as %s', async (reason, changes, status) => {
   const request = await test.openRequest();
