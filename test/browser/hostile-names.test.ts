@@ -141,7 +141,11 @@ const nameOf = (name: string): string => {
 
 const EVERYTHING = ['Approver', 'Approver.payroll', 'Auditor', 'Operator', 'SecurityAdmin'];
 
-const look = async (texts: Texts, viewport = { width: 390, height: 800 }) => {
+/** Where each of the texts stands somewhere. */
+const FEW_PAGES = ['/approvals/ID', '/requests/ID', '/blocks'];
+
+const look = async (texts: Texts, { few = false } = {}) => {
+  const viewport = { width: 390, height: 800 };
   const { rule, reason } = texts;
   const { tenant, object } = test.people.approver;
   const person = nameOf(texts.person);
@@ -173,6 +177,7 @@ const look = async (texts: Texts, viewport = { width: 390, height: 800 }) => {
     `/tokens/${token}`,
     '/blocks',
   ]) {
+    if (few && !FEW_PAGES.includes(path.replace(requestId, 'ID'))) continue;
     await watched.page.goto(test.url + path);
     seen.push([path.replace(requestId, 'ID'), await inspect(watched.page)]);
   }
@@ -212,11 +217,13 @@ describe('every page is as it is without it:', () => {
       put({ ...HARMLESS, agent: text, api: text, action: text }),
     );
     expect(taken.length).toBeGreaterThan(200);
+    put(HARMLESS);
+    const harmlessFew = await look(HARMLESS, { few: true });
     for (let at = 0; at < taken.length; at += 6) {
       const [agent = 'a', api = 'b', action = 'c', rule = 'd', person = 'e', reason = 'f'] = taken.slice(at);
       const texts = { agent, api, action, rule, person, reason };
       put(texts);
-      expect([texts, await look(texts)]).toEqual([texts, harmless]);
+      expect([texts, await look(texts, { few: true })]).toEqual([texts, harmlessFew]);
     }
   }, 240_000);
 });

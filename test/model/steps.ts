@@ -140,6 +140,7 @@ export const openSteps = (world: RealWorld, { withPolicy = false } = {}): Steps 
   const rarely = fc.oneof(
     fc.oneof(takingBack, takingBack, takingBack, blocks).map(alone),
     fc.tuple(aRequest, aPerson).map((by) => alone(liftDenial(...by))),
+    fc.tuple(aRequest, aPerson).map((by) => alone(liftDenial(...by))),
     fc.boolean().map((enabled) => alone(setEnabled(enabled))),
     fc.constant(alone(setEnabled(true))),
     fc.constant(alone(lift)),
