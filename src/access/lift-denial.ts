@@ -10,6 +10,7 @@ import type { Principal } from '../registry/registry.ts';
 import type { Database } from '../storage/database.ts';
 import type { Tables } from '../storage/tables.ts';
 import type { Approver } from './check-vote.ts';
+import { countsBeside } from './counted-votes.ts';
 import { APPROVER_ROLE_PREFIX, conditionsOf, eligibleGroups } from './quorum.ts';
 import type { Terms } from './request-digest.ts';
 import { isSignInTooOld, missingStepUp } from './step-up.ts';
@@ -90,9 +91,7 @@ export const findDenied = async (database: Database, requestId: string): Promise
         where d.request_id = r.id and d.lifted_at is null and d.held_until > now()) as "heldUntil",
       (select coalesce(json_agg(json_build_object('tenant', v.approver_tenant, 'object', v.approver_object)
         order by v.voted_at), '[]') from votes v
-        where v.request_id = r.id and v.verdict = 'deny' and (v.terms_digest = r.terms_digest or not exists (
-          select from votes later where later.request_id = v.request_id and later.terms_digest = r.terms_digest
-            and (later.approver_tenant, later.approver_object) = (v.approver_tenant, v.approver_object)))) as "deniedBy"
+        where v.request_id = r.id and v.verdict = 'deny' and ${countsBeside(sql`r.terms_digest`)}) as "deniedBy"
     from access_requests r where r.id = ${requestId} and r.state = 'denied'`.execute(database.pages);
   return rows[0] ?? null;
 };

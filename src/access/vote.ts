@@ -19,6 +19,7 @@ import {
   type Vote,
   type VoteRefusal,
 } from './check-vote.ts';
+import { countsBeside } from './counted-votes.ts';
 import { narrowRequest } from './narrow-request.ts';
 import { conditionsOf, isApprovedByBoth } from './quorum.ts';
 import { type CastVote, countedPeople, peopleBehind } from './who-is-who.ts';
@@ -48,10 +49,7 @@ const countedVotes = async (trx: Kysely<Tables>, request: LockedRequest): Promis
   const { rows } = await sql<Counted>`
     select v.approver_tenant as tenant, v.approver_object as object, v.verdict,
       coalesce(v.approver_groups, array[v.approver_group]) as groups, v.terms_digest = ${request.terms_digest} as present
-    from votes v where v.request_id = ${request.id}
-      and (v.terms_digest = ${request.terms_digest} or v.verdict = 'deny' and not exists (
-        select from votes later where later.request_id = v.request_id and later.terms_digest = ${request.terms_digest}
-          and (later.approver_tenant, later.approver_object) = (v.approver_tenant, v.approver_object)))`.execute(
+    from votes v where v.request_id = ${request.id} and ${countsBeside(sql`${request.terms_digest}`)}`.execute(
     trx,
   );
   return rows;
