@@ -82,8 +82,9 @@ const parseForm = (body: string): Form | FormRefusal => {
   return { get: (name) => all(name)[0], all };
 };
 
-/** Reads the form of a POST, or tells (by `error`) why it is refused. Never throws for what a sender did. */
+/** Reads the form of a POST, or tells (by `error`) why it is refused: other methods have none. Never throws for what a sender did. */
 export const readForm = async (request: IncomingMessage): Promise<Form | FormRefusal> => {
+  if (request.method !== 'POST') return refuseForm('method_not_post');
   const body = await readBody(request, FORM_MAX_BYTES);
   if (!Buffer.isBuffer(body)) return body;
   if (!FORM_TYPE.test(request.headers['content-type'] ?? '')) return refuseForm('content_type');

@@ -6,7 +6,6 @@
 import Router from '@koa/router';
 import { findOwnRequest } from '../access/find-own.ts';
 import { cancelRequest, endGrant, revokeToken } from '../access/revoke.ts';
-import { refuseForm } from '../http/body.ts';
 import { readForm } from '../http/form.ts';
 import { openSlots, type Pause, SLOTS } from '../http/slots.ts';
 import { traceIdOf } from '../http/trace-id.ts';
@@ -113,10 +112,9 @@ export const revocationRoutes = (parts: RevocationParts): Router => {
       address: context.state.clientAddress,
       traceId: traceIdOf(context.get('traceparent')),
     };
-    const isPost = context.method === 'POST';
-    const form = isPost ? await readForm(context.req) : refuseForm('method_not_post');
+    const form = await readForm(context.req);
     if ('error' in form) {
-      if (!isPost) context.set('Allow', 'POST');
+      if (form.reason === 'method_not_post') context.set('Allow', 'POST');
       if (form.close) context.set('Connection', 'close');
       await tellMalformed(parts, from, form.reason);
       context.status = form.status;

@@ -1,7 +1,6 @@
 /** The HTTP side of `/token`: strict form in, one exchange, one answer out; and what its failures look like. */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
-import { refuseForm } from '../http/body.ts';
 import { readForm } from '../http/form.ts';
 import { type FrontDoor, sendJson } from '../http/front-door.ts';
 import { openOutageLog } from '../http/outage-log.ts';
@@ -95,10 +94,9 @@ export const openTokenRoute = (options: TokenRouteOptions): TokenRoute => {
     response.setHeader('Pragma', 'no-cache');
     const { authorization, dpop, traceparent } = request.headers;
     const from = { address, traceId: traceIdOf(String(traceparent ?? '')) };
-    const isPost = request.method === 'POST';
-    const form = isPost ? await readForm(request) : refuseForm('method_not_post');
+    const form = await readForm(request);
     if ('error' in form) {
-      if (!isPost) response.setHeader('Allow', 'POST');
+      if (form.reason === 'method_not_post') response.setHeader('Allow', 'POST');
       if (form.close) response.setHeader('Connection', 'close');
       await tellForm(from, form.reason);
       return refuse(response, form.status, form.error, form.description);
