@@ -123,6 +123,7 @@ export const redeliverToken = async (
 export const nextDelivery = (
   grant: {
     readonly tokensLeft: number | null;
+    /** Longest life of a successor, as policy allows it now. */
     readonly tokenSeconds: number;
     readonly approvedUntil: Date;
     readonly current: { readonly issuedAt: Date; readonly expiresAt: Date } | null;
@@ -138,9 +139,17 @@ export const nextDelivery = (
   const lasts = left >= 1000;
   if (lasts && left > (expiresAt.getTime() - issuedAt.getTime()) / ROTATE_AT_FRACTION) return 'redeliver';
   const successorEnds = Math.min(now.getTime() + grant.tokenSeconds * 1000, lastExpiry);
-  if (mayMint && successorEnds - expiresAt.getTime() >= 1000) return 'mint';
-  return lasts ? 'last' : 'none';
+  const isTwoAtMost = nextRotation(now, grant.tokenSeconds) >= expiresAt.getTime();
+  if (mayMint && isTwoAtMost && successorEnds - expiresAt.getTime() >= 1000) return 'mint';
+  return lasts || mayMint ? 'last' : 'none';
 };
+
+/**
+ * When a successor minted now is to be rotated: the one before it must be over by then, or three are good at a time. It
+ * is, unless policy has become stricter and the successor is the shorter one.
+ */
+const nextRotation = (now: Date, seconds: number): number =>
+  Math.floor(now.getTime() / 1000) * 1000 + seconds * 1000 * (1 - 1 / ROTATE_AT_FRACTION);
 
 /** A credential is rendered again until a third of its life is left, then it is rotated. */
 const ROTATE_AT_FRACTION = 3;

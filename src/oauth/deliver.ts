@@ -45,7 +45,8 @@ export const deliver = async (
   if (lost !== null && request.state === 'permitted') return openUnlessDenied(parts, exchange, found);
   if (lost === 'policy') return endForPolicy(parts, delivered, decision);
   if (lost === 'approvers') return endForApprovers(parts, delivery);
-  const next = nextDelivery({ ...grant, current: goodCurrent(parts, grant) }, found.now);
+  const tokenSeconds = tokenSecondsOf(grant, decision);
+  const next = nextDelivery({ ...grant, tokenSeconds, current: goodCurrent(parts, grant) }, found.now);
   if (next === 'none') return answerOver(parts, delivery);
   // What policy permits it can permit anew: better a fresh token than the last seconds of this one.
   if (next === 'last' && request.state === 'permitted' && exchange.key.kind !== 'broker')
@@ -71,6 +72,10 @@ const asGranted = (exchange: Exchange, { terms }: FoundRequest): Exchange => ({
 /** The current credential, unless it is worth nothing by now: revoked, or signed by a key that was withdrawn. */
 const goodCurrent = ({ signingKeys }: ExchangeParts, { current }: FoundGrant): CurrentToken | null =>
   current === null || current.state === 'REVOKED' || signingKeys.isGone(current.kid) ? null : current;
+
+/** Policy may have become stricter since the grant was given; more than was granted it does not give. */
+const tokenSecondsOf = (grant: FoundGrant, decision: Decision): number =>
+  Math.min(grant.tokenSeconds, decision.tokenSeconds);
 
 /**
  * A named request stays refused for good; one found by its digest until its grant would have been over, if somebody
@@ -168,7 +173,7 @@ const mint = async (
   const jti = newTokenId();
   const { kid } = parts.signingKeys.active(delivery.exchange.target.resource.tokenSigningAlgorithm);
   const predecessor = grant.current?.jti ?? null;
-  const tokenSeconds = Math.min(grant.tokenSeconds, decision.tokenSeconds);
+  const tokenSeconds = tokenSecondsOf(grant, decision);
   const rotation: [AuditEvent['name'], JsonObject][] =
     predecessor === null || grant.current?.state === 'REVOKED'
       ? []

@@ -204,6 +204,21 @@ describe('what is delivered next', () => {
       'none',
     ],
     ['nothing in the last second', { ...grant, approvedUntil: inSeconds(0.5) }, 'none'],
+    [
+      'the same as long as a successor, shorter by now, would be due before it is over',
+      { ...grant, tokenSeconds: 24, current: current(17) },
+      'last',
+    ],
+    [
+      'the shorter successor once it is due after the other is over',
+      { ...grant, tokenSeconds: 24, current: current(16) },
+      'mint',
+    ],
+    [
+      'the same to its end, rather than that the grant were over, where lives are of a second',
+      { ...grant, tokenSeconds: 1, current: { issuedAt: inSeconds(-0.1), expiresAt: inSeconds(0.9) } },
+      'last',
+    ],
   ] as const)('is %s', (_what, given, next) => {
     expect(nextDelivery(given, 'at' in given ? given.at : now)).toBe(next);
   });

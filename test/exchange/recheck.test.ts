@@ -92,6 +92,47 @@ describe('when policy asks for more than the people who approved', () => {
   });
 });
 
+describe('when policy allows tokens a shorter life', () => {
+  const minted = async (requestId: string) =>
+    (
+      await sql<{ jti: string; unexpired: boolean; seconds: number }>`
+        select t.jti, t.expires_at > now() as unexpired, extract(epoch from t.expires_at - t.issued_at)::integer as seconds
+        from tokens t join grants g on g.id = t.grant_id where g.request_id = ${requestId} order by t.expires_at`.execute(
+        world.database.db,
+      )
+    ).rows;
+  const pass = (requestId: string, seconds: number) =>
+    sql`with grown as (
+      update tokens set issued_at = issued_at - make_interval(secs => ${seconds}), expires_at = expires_at - make_interval(secs => ${seconds})
+      where grant_id = (select id from grants where request_id = ${requestId}))
+      update grants set approved_until = approved_until - make_interval(secs => ${seconds}) where request_id = ${requestId}`.execute(
+      world.database.db,
+    );
+
+  it('no credential overtakes the one before it, and no more than two are good at a time', async () => {
+    const request_id = 'shorter';
+    const requestId = await approved(request_id);
+    const first = await ask('ops-agent', { ...DEPLOY, request_id });
+    expect(first.body.expires_in).toBeGreaterThan(40);
+    const rule = { ...askingRule({ id: 'deploy', groups: ['release'] }), token_seconds: 9 };
+    await activate(
+      await bundleOf({
+        rules: [{ ...rule, resource: DEPLOY.audience, scopes: [DEPLOY.scope], agents: ['ops-agent'] }],
+      }),
+    );
+
+    for (let step = 0; step < 24; step += 1) {
+      await pass(requestId, 2);
+      expect((await ask('ops-agent', { ...DEPLOY, request_id })).status).toBe(200);
+      expect((await minted(requestId)).filter(({ unexpired }) => unexpired).length).toBeLessThanOrEqual(2);
+    }
+    const [, ...successors] = await minted(requestId);
+    expect(successors.length).toBeGreaterThan(1);
+    expect(successors.every(({ seconds }) => seconds <= 9)).toBe(true);
+    await activate(shippedBundle());
+  });
+});
+
 describe('when time is over', () => {
   it('an approval nobody picked up is expired_token, told once', async () => {
     const requestId = await approved('late');
