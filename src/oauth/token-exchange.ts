@@ -8,6 +8,7 @@ import type { Found } from '../access/find-request.ts';
 import { isAssertionReplay } from '../access/opened-assertions.ts';
 import { requestDigest } from '../access/request-digest.ts';
 import { isReplay } from '../access/used-proofs.ts';
+import { CLOCKS_APART_MAX_SECONDS, secondsApart } from '../clock.ts';
 import type { VerifiedWorkload } from '../identity/verified-workload.ts';
 import { type Allowance, openAllowance } from './allowance.ts';
 import { answerPending } from './answer-pending.ts';
@@ -141,6 +142,9 @@ const attemptExchange = async (
   const found = await parts.requests.find({ key, ...target.value.asked });
   const over = await allowance.take();
   if (over !== null) return over;
+  // By a clock that is set back, assertions and proofs that are over were taken for good.
+  if (secondsApart(found.now, parts.clock()) > CLOCKS_APART_MAX_SECONDS)
+    throw new ExchangeUnavailable('the clock of this machine and that of the database are too far apart');
   if (
     found.registryRevision !== registry.revision ||
     found.policyRevision !== policyRevision ||

@@ -1,5 +1,6 @@
 /** What must hold for a broker to take exchanges: without any of it, nothing is issued. */
-import type { Database } from '../storage/database.ts';
+import { CLOCKS_APART_MAX_SECONDS, secondsApart, systemClock } from '../clock.ts';
+import type { Database, Statement } from '../storage/database.ts';
 import type { Check } from './operations-handler.ts';
 
 export type ReadinessParts = {
@@ -9,15 +10,23 @@ export type ReadinessParts = {
   readonly hasRegistry: () => boolean;
 };
 
-/** Looks now; each check has its problem, null if it holds. */
-export const readinessChecks = async (parts: ReadinessParts): Promise<Check[]> => [
-  {
-    name: 'database',
-    problem: await parts.database.query({ name: 'ping', text: 'select 1' }, []).then(
-      () => null,
-      () => 'the database does not answer',
-    ),
-  },
-  { name: 'policy', problem: parts.policyRevision() === null ? 'no policy is loaded' : null },
-  { name: 'registry', problem: parts.hasRegistry() ? null : 'no registry is loaded' },
-];
+const LOOK: Statement = { name: 'look-at-clock', text: 'select clock_timestamp() as now' };
+
+const clockProblem = (theirs: Date, ours: Date): string | null => {
+  const apart = secondsApart(theirs, ours);
+  return apart <= CLOCKS_APART_MAX_SECONDS
+    ? null
+    : `the clock of this machine and that of the database are ${apart} s apart`;
+};
+
+/** Looks now; each check has its problem, null if it holds. Of a database that is away no clock is known. */
+export const readinessChecks = async (parts: ReadinessParts): Promise<Check[]> => {
+  const rows = await parts.database.query<{ now: Date }>(LOOK, []).catch(() => null);
+  const now = rows?.[0]?.now;
+  return [
+    { name: 'database', problem: rows === null ? 'the database does not answer' : null },
+    { name: 'clock', problem: now === undefined ? null : clockProblem(now, systemClock()) },
+    { name: 'policy', problem: parts.policyRevision() === null ? 'no policy is loaded' : null },
+    { name: 'registry', problem: parts.hasRegistry() ? null : 'no registry is loaded' },
+  ];
+};

@@ -37,6 +37,7 @@ describe('the operations listener', () => {
         status: 'ready',
         checks: [
           { name: 'database', problem: null },
+          { name: 'clock', problem: null },
           { name: 'policy', problem: null },
           { name: 'registry', problem: null },
         ],
@@ -58,7 +59,7 @@ describe('the operations listener', () => {
       status: 503,
       body: {
         status: 'not ready',
-        checks: [{ name: 'database', problem: 'the database does not answer' }, {}, {}],
+        checks: [{ name: 'database', problem: 'the database does not answer' }, {}, {}, {}],
       },
     });
     expect(milliseconds).toBeLessThan(10_000);
