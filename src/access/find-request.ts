@@ -33,6 +33,7 @@ export type FoundGrant = {
   readonly tokenSeconds: number;
   /** Tokens that may still be minted; null: no limit but time. */
   readonly tokensLeft: number | null;
+  readonly openedAt: Date;
   /** Null: it began when it was opened. */
   readonly startsAt: Date | null;
   readonly pickupUntil: Date;
@@ -85,7 +86,7 @@ select q.position, now() as now, f.registry_revision, f.policy_revision, f.block
       'groups', coalesce(v.approver_groups, array[v.approver_group])))
     from votes v where v.request_id = r.id and v.terms_digest = r.terms_digest and v.verdict = 'approve') end as approvals,
   g.id as grant_id, g.state as grant_state, g.ended_reason, g.ended_by, g.token_seconds, g.tokens_left,
-  g.starts_at, g.pickup_until, g.approved_until,
+  g.opened_at, g.starts_at, g.pickup_until, g.approved_until,
   t.jti, t.kid, t.state as token_state, t.issued_at as token_issued_at, t.expires_at as token_expires_at
 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
   with ordinality as q (agent_id, key, request_id, audience, scopes, position)
@@ -120,6 +121,7 @@ type FindRow = {
   ended_by: FoundGrant['endedBy'];
   token_seconds: number;
   tokens_left: number | null;
+  opened_at: Date;
   starts_at: Date | null;
   pickup_until: Date;
   approved_until: Date;
@@ -151,6 +153,7 @@ const grantOf = (row: FindRow): FoundGrant | null =>
         endedBy: row.ended_by,
         tokenSeconds: row.token_seconds,
         tokensLeft: row.tokens_left,
+        openedAt: row.opened_at,
         startsAt: row.starts_at,
         pickupUntil: row.pickup_until,
         approvedUntil: row.approved_until,

@@ -116,6 +116,15 @@ export const redeliverToken = async (
   return (await unlessOvertaken(answer)).length > 0;
 };
 
+const COUNT_MINTED: Statement = {
+  name: 'count-minted',
+  text: 'select count(*) as minted from tokens where grant_id = $1',
+};
+
+/** How many tokens were ever minted under a grant. */
+export const countMinted = async (database: Database, grantId: string): Promise<number> =>
+  (await database.query<{ minted: number }>(COUNT_MINTED, [grantId]))[0]?.minted ?? 0;
+
 /**
  * What to do with a live grant whose current credential is `current` (null: none yet) at `now`. `last`: it would be
  * time for a successor, but the grant allows none that lasts longer.

@@ -14,7 +14,15 @@ import type { Exchange, ExchangeParts } from './exchange-parts.ts';
 import { workloadFacts } from './identify-agent.ts';
 import { openUnlessDenied } from './open.ts';
 import type { Issued, Outcome } from './outcome.ts';
-import { type Delivery, endForApprovers, endForPolicy, ending, lossOf } from './recheck.ts';
+import {
+  asAllowed,
+  type Delivery,
+  earlier,
+  endForApprovers,
+  endForPolicy,
+  ending,
+  lossOf,
+} from './recheck.ts';
 import { refuseRepeat } from './tell-refusal.ts';
 
 /** Null: the grant moved meanwhile; look again. */
@@ -45,15 +53,17 @@ export const deliver = async (
   if (lost !== null && request.state === 'permitted') return openUnlessDenied(parts, exchange, found);
   if (lost === 'policy') return endForPolicy(parts, delivered, decision);
   if (lost === 'approvers') return endForApprovers(parts, delivery);
-  const tokenSeconds = tokenSecondsOf(grant, decision);
-  const next = nextDelivery({ ...grant, tokenSeconds, current: goodCurrent(parts, grant) }, found.now);
+  const allowed = { ...delivered, grant: await asAllowed(parts, delivered, decision) };
+  const next = isOver(allowed.grant, found.now)
+    ? 'none'
+    : nextDelivery({ ...allowed.grant, current: goodCurrent(parts, grant) }, found.now);
   if (next === 'none') return answerOver(parts, delivery);
   // What policy permits it can permit anew: better a fresh token than the last seconds of this one.
   if (next === 'last' && request.state === 'permitted' && exchange.key.kind !== 'broker')
     return openUnlessDenied(parts, exchange, found);
   return next !== 'mint' && grant.current !== null
-    ? redeliver(parts, delivered, grant.current, decision)
-    : mint(parts, delivered, decision);
+    ? redeliver(parts, allowed, grant.current, decision)
+    : mint(parts, allowed, decision);
 };
 
 /** The exchange as far as it was granted: an approver may have left less than was asked for. */
@@ -72,10 +82,6 @@ const asGranted = (exchange: Exchange, { terms }: FoundRequest): Exchange => ({
 /** The current credential, unless it is worth nothing by now: revoked, or signed by a key that was withdrawn. */
 const goodCurrent = ({ signingKeys }: ExchangeParts, { current }: FoundGrant): CurrentToken | null =>
   current === null || current.state === 'REVOKED' || signingKeys.isGone(current.kid) ? null : current;
-
-/** Policy may have become stricter since the grant was given; more than was granted it does not give. */
-const tokenSecondsOf = (grant: FoundGrant, decision: Decision): number =>
-  Math.min(grant.tokenSeconds, decision.tokenSeconds);
 
 /**
  * A named request stays refused for good; one found by its digest until its grant would have been over, if somebody
@@ -169,11 +175,14 @@ const mint = async (
   delivery: Delivery,
   decision: Decision,
 ): Promise<Outcome | null> => {
-  const { grant } = delivery;
+  const { grant, found } = delivery;
   const jti = newTokenId();
   const { kid } = parts.signingKeys.active(delivery.exchange.target.resource.tokenSigningAlgorithm);
   const predecessor = grant.current?.jti ?? null;
-  const tokenSeconds = tokenSecondsOf(grant, decision);
+  const tokenSeconds = Math.min(
+    grant.tokenSeconds,
+    wholeSeconds(grant.approvedUntil) - wholeSeconds(found.now),
+  );
   const rotation: [AuditEvent['name'], JsonObject][] =
     predecessor === null || grant.current?.state === 'REVOKED'
       ? []
@@ -190,5 +199,10 @@ const mint = async (
       ['token.issued', { jti, grant_id: grant.id, kid, token_seconds: tokenSeconds }],
     ]),
   });
-  return minted === null ? null : issued(delivery, { jti, kid, ...minted });
+  if (minted === null) return null;
+  const grantedUntil = earlier(minted.grantedUntil, grant.approvedUntil);
+  return issued(delivery, { jti, kid, ...minted, grantedUntil });
 };
+
+/** Since the epoch: tokens begin and end with whole ones. */
+const wholeSeconds = (time: Date): number => Math.floor(time.getTime() / 1000);

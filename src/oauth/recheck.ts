@@ -5,6 +5,7 @@
  */
 import { revokeGrants } from '../access/end.ts';
 import type { Found, FoundGrant, FoundRequest } from '../access/find-request.ts';
+import { countMinted } from '../access/issue-token.ts';
 import { isApprovedBy, isApprovedByBoth } from '../access/quorum.ts';
 import { countedPeople, whoIsWho } from '../access/who-is-who.ts';
 import type { Decision } from '../policy/decision.ts';
@@ -27,6 +28,33 @@ export const ending = ({ exchange, request, grant }: Delivery) => ({
   agentId: exchange.caller.agent.id,
   grantId: grant.id,
 });
+
+/**
+ * The grant as far as policy would give it now: a rule that has become stricter since holds for what is issued from now
+ * on, whatever people saw when they approved (I4). Where policy permits by itself what they approved it is not stricter.
+ */
+export const asAllowed = async (
+  { database }: ExchangeParts,
+  { request, grant }: Delivery,
+  decision: Decision,
+): Promise<FoundGrant> => {
+  const tokenSeconds = Math.min(grant.tokenSeconds, decision.tokenSeconds);
+  if ((request.state === 'permitted') !== (decision.decision === 'permit')) return { ...grant, tokenSeconds };
+  const lastsUntil = (grant.startsAt ?? grant.openedAt).getTime() + decision.grantSeconds * 1000;
+  const granted = request.terms.max_tokens ?? Number.POSITIVE_INFINITY;
+  const tokensLeft =
+    decision.maxTokens === null || decision.maxTokens >= granted
+      ? grant.tokensLeft
+      : Math.max(0, decision.maxTokens - (await countMinted(database, grant.id)));
+  return {
+    ...grant,
+    tokenSeconds,
+    tokensLeft,
+    approvedUntil: earlier(grant.approvedUntil, new Date(lastsUntil)),
+  };
+};
+
+export const earlier = (one: Date, other: Date): Date => (one < other ? one : other);
 
 /** What no longer stands behind the grant; null: everything does. */
 export const lossOf = (delivery: Delivery, decision: Decision): 'policy' | 'approvers' | null => {

@@ -92,7 +92,7 @@ describe('when policy asks for more than the people who approved', () => {
   });
 });
 
-describe('when policy allows tokens a shorter life', () => {
+describe('when policy allows less than when people approved', () => {
   const minted = async (requestId: string) =>
     (
       await sql<{ jti: string; unexpired: boolean; seconds: number }>`
@@ -105,21 +105,23 @@ describe('when policy allows tokens a shorter life', () => {
     sql`with grown as (
       update tokens set issued_at = issued_at - make_interval(secs => ${seconds}), expires_at = expires_at - make_interval(secs => ${seconds})
       where grant_id = (select id from grants where request_id = ${requestId}))
-      update grants set approved_until = approved_until - make_interval(secs => ${seconds}) where request_id = ${requestId}`.execute(
+      update grants set opened_at = opened_at - make_interval(secs => ${seconds}),
+        approved_until = approved_until - make_interval(secs => ${seconds}) where request_id = ${requestId}`.execute(
       world.database.db,
     );
+  /** People are asked as before, of tokens and grants with something changed. */
+  const activateRule = async (change: object): Promise<void> => {
+    const rule = { ...askingRule({ id: 'deploy', groups: ['release'] }), ...change };
+    const about = { resource: DEPLOY.audience, scopes: [DEPLOY.scope], agents: ['ops-agent'] };
+    await activate(await bundleOf({ rules: [{ ...rule, ...about }] }));
+  };
 
   it('no credential overtakes the one before it, and no more than two are good at a time', async () => {
     const request_id = 'shorter';
     const requestId = await approved(request_id);
     const first = await ask('ops-agent', { ...DEPLOY, request_id });
     expect(first.body.expires_in).toBeGreaterThan(40);
-    const rule = { ...askingRule({ id: 'deploy', groups: ['release'] }), token_seconds: 9 };
-    await activate(
-      await bundleOf({
-        rules: [{ ...rule, resource: DEPLOY.audience, scopes: [DEPLOY.scope], agents: ['ops-agent'] }],
-      }),
-    );
+    await activateRule({ token_seconds: 9 });
 
     for (let step = 0; step < 24; step += 1) {
       await pass(requestId, 2);
@@ -129,6 +131,39 @@ describe('when policy allows tokens a shorter life', () => {
     const [, ...successors] = await minted(requestId);
     expect(successors.length).toBeGreaterThan(1);
     expect(successors.every(({ seconds }) => seconds <= 9)).toBe(true);
+    await activate(shippedBundle());
+  });
+
+  it('a grant lasts no longer than a grant does now, and none of its tokens either (I4)', async () => {
+    const request_id = 'shorter-grant';
+    const requestId = await approved(request_id);
+    expect((await ask('ops-agent', { ...DEPLOY, request_id })).body.grant_expires_in).toBeGreaterThan(500);
+    await activateRule({ grant_seconds: 60 });
+    const again = await ask('ops-agent', { ...DEPLOY, request_id });
+    expect(again.body.grant_expires_in).toBeLessThanOrEqual(60);
+    await pass(requestId, 35);
+    const successor = await ask('ops-agent', { ...DEPLOY, request_id });
+    expect(successor.body.access_token).not.toBe(again.body.access_token);
+    expect(successor.body.expires_in).toBeLessThanOrEqual(25);
+    await pass(requestId, 25);
+    for (const named of [request_id, requestId])
+      expect((await ask('ops-agent', { ...DEPLOY, request_id: named })).body.error).toBe('expired_token');
+    await activate(shippedBundle());
+  });
+
+  it('a grant gives no more tokens than a grant does now (I4)', async () => {
+    const request_id = 'fewer-tokens';
+    const requestId = await approved(request_id);
+    expect((await ask('ops-agent', { ...DEPLOY, request_id })).status).toBe(200);
+    await activateRule({ max_tokens: 1 });
+    expect((await ask('ops-agent', { ...DEPLOY, request_id })).status).toBe(200);
+    await pass(requestId, 45);
+    expect((await ask('ops-agent', { ...DEPLOY, request_id })).body.error).toBe('expired_token');
+    expect(await minted(requestId)).toHaveLength(1);
+    await activateRule({ max_tokens: 2 });
+    expect((await ask('ops-agent', { ...DEPLOY, request_id })).status).toBe(200);
+    await pass(requestId, 45);
+    expect((await ask('ops-agent', { ...DEPLOY, request_id })).body.error).toBe('expired_token');
     await activate(shippedBundle());
   });
 });
