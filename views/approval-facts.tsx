@@ -40,7 +40,7 @@ export type ApprovalFacts = {
   };
   /** Each action with what the registry says it does; null: no longer registered. */
   readonly actions: readonly { readonly scope: string; readonly words: string | null }[];
-  /** RFC 9396 details as JSON: their shape is checked, their values are the agent's. */
+  /** RFC 9396 details as JSON: their shape is checked, their values are the agent's. Signed, so shown whole, however long. */
   readonly details: readonly string[];
   readonly policy: {
     readonly rule: string;
@@ -100,7 +100,7 @@ const What = ({ facts }: { facts: ApprovalFacts }): JSX.Element => (
         <p class="note">Their form is checked against the registry; the values are the agent’s.</p>
         {facts.details.map((detail) => (
           <pre>
-            <VisibleText text={detail} />
+            <VisibleText text={detail} maxBytes={Number.POSITIVE_INFINITY} />
           </pre>
         ))}
       </Fact>

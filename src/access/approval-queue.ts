@@ -8,6 +8,7 @@ import type { Decision } from '../policy/decision.ts';
 import type { Principal } from '../registry/registry.ts';
 import type { Database } from '../storage/database.ts';
 import type { GrantEnd, GrantState, RequestState } from '../storage/tables.ts';
+import { countsBeside } from './counted-votes.ts';
 import { APPROVER_ROLE_PREFIX } from './quorum.ts';
 import type { Terms } from './request-digest.ts';
 
@@ -37,8 +38,10 @@ export type CastVote = Principal & {
   readonly verdict: 'approve' | 'deny';
   readonly reason: string;
   readonly votedAt: Date;
-  /** Whether it is on the terms that the request has now; a vote on wider ones does not count any more. */
+  /** Whether it is on the terms that the request has now. */
   readonly current: boolean;
+  /** Whether it counts: an approval of wider terms does not any more, a denial of them does. */
+  readonly counts: boolean;
 };
 
 /** One request with everything an approver decides on. */
@@ -81,7 +84,8 @@ type ApprovalRow = Omit<ApprovalRequest, 'votes' | 'grant'> & {
 const findVotes = async (database: Database, requestId: string): Promise<CastVote[]> => {
   const { rows } = await sql<CastVote>`
     select v.approver_tenant as tenant, v.approver_object as object, coalesce(p.name, v.approver_object::text) as name,
-      v.verdict, v.reason, v.voted_at as "votedAt", v.terms_digest = r.terms_digest as current
+      v.verdict, v.reason, v.voted_at as "votedAt", v.terms_digest = r.terms_digest as current,
+      ${countsBeside(sql`r.terms_digest`)} as counts
     from votes v join access_requests r on r.id = v.request_id left join people p on p.tenant_id = v.approver_tenant and p.object_id = v.approver_object
     where v.request_id = ${requestId} order by v.voted_at`.execute(database.pages);
   return rows;

@@ -49,13 +49,13 @@ export const standingModel = (request: ApprovalRequest, reader: Principal): Stan
   expiresAt: request.expiresAt,
   approvals: request.approvals,
   quorum: request.quorum,
-  votes: request.votes.map(({ name, verdict, reason, votedAt, current, ...voter }) => ({
+  votes: request.votes.map(({ name, verdict, reason, votedAt, counts, ...voter }) => ({
     name,
     verdict,
     reason,
     votedAt,
     own: isSamePrincipal(voter, reader),
-    counts: current,
+    counts,
   })),
   grant: request.grant,
   now: request.now,

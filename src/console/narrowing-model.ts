@@ -66,6 +66,6 @@ export const narrowingModel = (
     maxTokens: form?.get('max_tokens') ? Number(form.get('max_tokens')) : terms.max_tokens,
     tokensAsked: terms.max_tokens,
     sent,
-    voids: request.votes.filter(({ current }) => current).length,
+    voids: request.votes.filter(({ verdict, counts }) => verdict === 'approve' && counts).length,
   };
 };

@@ -1,4 +1,5 @@
 /** Narrowing by the page: what is shown narrowed is what is signed, and what the agent gets. */
+import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { checkPromises } from '../support/promises.ts';
@@ -110,4 +111,22 @@ it('says whose earlier approval it would void, and shows it so afterwards', asyn
   ).text();
   expect(page).toContain('does not count any more');
   expect(page).toContain('name="verdict"');
+});
+
+it('says of an earlier denial that it still counts, and of an earlier approval that it does not', async () => {
+  const request = await test.openRequest({ scopes: BOTH, quorum: 2, approval: { denyQuorum: 2 } });
+  await vote(test, request, test.people.approver, { verdict: 'deny', reason: 'not this' });
+  expect(await stateOf(test, request)).toBe('pending');
+  const cookie = await test.signIn(test.people.second);
+  const shown = await narrowedPage(request, cookie, 'keep=reports.read');
+  expect(shown.page).not.toContain('given before will not count');
+  const sent = { ...shown.form, verdict: 'approve', reason: 'less' };
+  expect((await test.post(pathOf(request), sent, { cookie })).status).toBe(303);
+  const page = await (await test.get(pathOf(request), { cookie })).text();
+  expect(page).toContain('not this');
+  expect(page).not.toContain('does not count any more');
+
+  const third = { ...test.people.second, object: randomUUID() };
+  await vote(test, request, third, { verdict: 'deny' });
+  expect(await stateOf(test, request)).toBe('denied');
 });

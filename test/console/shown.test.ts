@@ -62,3 +62,15 @@ it.each<[string, string, () => void]>([
   const again = { ...fieldsOf(page), verdict: 'approve', reason: 'read again' };
   expect((await test.post(pathOf(request), again, { cookie })).status).toBe(303);
 });
+
+it('shows authorization details whole, however much of what is harmless stands first', async () => {
+  const files = Array.from({ length: 100 }, (_, index) => `report-${index}-of-the-finance-team`);
+  const request = await test.openRequest({
+    details: [{ type: 'export', files, recipient: 'somebody-else' }],
+  });
+  const cookie = await test.signIn(test.people.approver);
+  const page = await (await test.get(pathOf(request), { cookie })).text();
+  expect(page).toContain('report-99-of-the-finance-team');
+  expect(page).toContain('somebody-else');
+  expect(page).not.toContain('more bytes');
+});
