@@ -126,10 +126,11 @@ const deliveryEvents = (
   ];
 };
 
-const decidedOn = ({ caller, policyRevision }: Exchange) => ({
+/** By the bundle that decided, which may be another than the one that was loaded when the attempt began. */
+const decidedOn = ({ caller }: Exchange, { bundleRevision }: Decision) => ({
   agentId: caller.agent.id,
   registryRevision: caller.registryRevision,
-  policyRevision,
+  policyRevision: bundleRevision,
   blocksRevision: caller.blocksRevision,
 });
 
@@ -161,7 +162,7 @@ const redeliver = async (
 ): Promise<Outcome | null> => {
   const { jti } = current;
   const grantId = delivery.grant.id;
-  const delivered = await redeliverToken(parts.database, decidedOn(delivery.exchange), {
+  const delivered = await redeliverToken(parts.database, decidedOn(delivery.exchange, decision), {
     grantId,
     jti,
     proof: delivery.exchange.proven?.proofDigest ?? null,
@@ -187,7 +188,7 @@ const mint = async (
     predecessor === null || grant.current?.state === 'REVOKED'
       ? []
       : [['token.rotated', { jti: predecessor, successor: jti }]];
-  const minted = await mintToken(parts.database, decidedOn(delivery.exchange), {
+  const minted = await mintToken(parts.database, decidedOn(delivery.exchange, decision), {
     grantId: grant.id,
     seenJti: predecessor,
     jti,

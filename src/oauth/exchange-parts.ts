@@ -75,8 +75,6 @@ export type Exchange = {
   readonly key: RequestKey;
   /** The revision in force when the attempt began. */
   readonly registry: Registry;
-  /** The bundle in force when the attempt began. */
-  readonly policyRevision: string;
 };
 
 /** An identified agent; what the events of its exchange have in common. */

@@ -97,7 +97,7 @@ const open = async (parts: ExchangeParts, exchange: Exchange, found: Found): Pro
     on: {
       agentId: caller.agent.id,
       registryRevision: caller.registryRevision,
-      policyRevision: exchange.policyRevision,
+      policyRevision: decision.bundleRevision,
       blocksRevision: caller.blocksRevision,
     },
     requestId,

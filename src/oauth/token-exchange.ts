@@ -168,7 +168,6 @@ const attemptExchange = async (
     held,
     key,
     registry,
-    policyRevision,
   };
   try {
     return await answerFound(parts, exchange, found);
