@@ -73,12 +73,13 @@ const start = async (
 const tell = (file: WorldFile): void => {
   say('This is a lab: every account and secret here is made up for this machine.');
   say('');
-  say(`  demo page      ${file.demo_url}   <- start here`);
-  say(`  console        ${file.issuer}`);
-  say(`  token endpoint ${file.token_endpoint}`);
-  say(`  Entra          ${file.entra.authority}/${file.entra.tenant}`);
-  for (const { id, url } of file.agents) say(`  ${id.padEnd(14)} ${url}`);
-  for (const { audience, url } of file.apis) say(`  ${audience.padEnd(23)} ${url}`);
+  const tellAddress = (name: string, address: string): void => say(`  ${name.padEnd(26)} ${address}`);
+  tellAddress('demo page', `${file.demo_url}   <- start here`);
+  tellAddress('console', file.issuer);
+  tellAddress('token endpoint', file.token_endpoint);
+  tellAddress('Entra', `${file.entra.authority}/${file.entra.tenant}`);
+  for (const { id, url } of file.agents) tellAddress(id, url);
+  for (const { audience, url } of file.apis) tellAddress(audience, url);
   say('');
   for (const { username, password, roles } of file.people) {
     say(`  ${username.padEnd(28)} ${password}  ${roles.join(', ')}`);

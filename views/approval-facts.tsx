@@ -7,6 +7,7 @@ import {
   type Sensitivity,
   SensitivityBadge,
 } from './badges.tsx';
+import { Scopes } from './scopes.tsx';
 import { VisibleText } from './visible-text.tsx';
 import { list } from './words.ts';
 
@@ -40,6 +41,8 @@ export type ApprovalFacts = {
   };
   /** Each action with what the registry says it does; null: no longer registered. */
   readonly actions: readonly { readonly scope: string; readonly words: string | null }[];
+  /** What the agent asked for as well, and an approver left out. */
+  readonly leftOut: readonly string[];
   /** RFC 9396 details as JSON: their shape is checked, their values are the agent's. Signed, so shown whole, however long. */
   readonly details: readonly string[];
   readonly policy: {
@@ -84,6 +87,11 @@ const What = ({ facts }: { facts: ApprovalFacts }): JSX.Element => (
           <code>{scope}</code> {words ?? 'This action is no longer registered.'}
         </p>
       ))}
+      {facts.leftOut.length > 0 && (
+        <p class="note">
+          Also asked for, and left out: <Scopes scopes={facts.leftOut} />
+        </p>
+      )}
     </Fact>
     <Fact name="API">
       <p>

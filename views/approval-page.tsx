@@ -91,6 +91,11 @@ export const ApprovalPage = (props: {
         <div class="split-side">
           <DecisionPanel model={model.decision} />
           {model.denial !== null && <HeldDenial model={model.denial} />}
+          {model.denial === null && model.standing.state === 'denied' && (
+            <p class="note">
+              The denial holds no more: it was lifted, or its time is over. The agent may ask anew.
+            </p>
+          )}
           <p class="trace-link">
             <a href={`/requests/${model.requestId}`}>See the whole trace</a>
           </p>

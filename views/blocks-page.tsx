@@ -98,8 +98,8 @@ export const Blocks = ({ model }: { model: BlocksModel }): JSX.Element => {
         rows(open)
       )}
       {over.length > 0 && (
-        <section aria-labelledby="over">
-          <h2 id="over">What was closed before</h2>
+        <section class="over" aria-labelledby="over">
+          <h2 id="over">What was closed or taken back before</h2>
           {rows(over)}
         </section>
       )}

@@ -21,6 +21,8 @@ export type DecisionModel =
       readonly reason: string;
       /** Why the last attempt did not count. */
       readonly problem: string | null;
+      /** Whether that was the reason itself. */
+      readonly reasonWrong: boolean;
     }
   | ({ readonly kind: 'sign_in_again'; readonly reason: string } & SignInAgainModel)
   | { readonly kind: 'closed'; readonly title: string; readonly why: string; readonly reason: string };

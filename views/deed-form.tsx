@@ -23,6 +23,14 @@ export type DeedModel = {
   readonly reason: string;
   /** Why the last attempt did not count. */
   readonly problem: string | null;
+  /** Whether that is the reason itself. */
+  readonly reasonWrong: boolean;
+};
+
+/** Red takes away; what opens again is an ordinary button. */
+const classOf = (deed: DeedButton['deed'], index: number): string | undefined => {
+  if (deed === 'lift_block') return undefined;
+  return index === 0 ? 'take-back' : 'deny';
 };
 
 export const DeedForm = (props: {
@@ -50,7 +58,7 @@ export const DeedForm = (props: {
         maxLength={DEED_REASON_MAX_LENGTH}
         autocomplete="off"
         aria-describedby={model.problem === null ? `${id}-note` : `${id}-problem ${id}-note`}
-        aria-invalid={model.problem === null ? undefined : 'true'}
+        aria-invalid={model.reasonWrong ? 'true' : undefined}
         value={model.reason}
       />
       <p class="note" id={`${id}-note`}>
@@ -61,7 +69,7 @@ export const DeedForm = (props: {
       ))}
       <div class="deeds">
         {model.buttons.map(({ deed, name }, index) => (
-          <button type="submit" name="deed" value={deed} class={index === 0 ? 'take-back' : 'deny'}>
+          <button type="submit" name="deed" value={deed} class={classOf(deed, index)}>
             {name}
           </button>
         ))}

@@ -14,6 +14,8 @@ export type HeldDenialModel = {
   readonly reason: string;
   /** Why the last attempt did not count. */
   readonly problem: string | null;
+  /** Whether that was the reason itself. */
+  readonly reasonWrong: boolean;
   readonly lifting:
     | { readonly kind: 'open'; readonly token: string; readonly signer: string }
     | ({ readonly kind: 'sign_in_again' } & SignInAgainModel)

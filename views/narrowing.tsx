@@ -31,6 +31,8 @@ export type NarrowingModel = {
   readonly tokensAsked: number | null;
   /** The form as it was sent, if the page shows narrowed terms; else null. */
   readonly sent: string | null;
+  /** Why the terms were not narrowed as the form asked. */
+  readonly problem: string | null;
   /** Earlier approvals that stop counting if the narrowed terms are approved. */
   readonly voids: number;
 };
@@ -74,8 +76,13 @@ const Details = ({ details }: Pick<NarrowingModel, 'details'>): JSX.Element => (
 
 /** The controls, and what narrowing does to the votes before it. */
 export const Narrowing = ({ model }: { model: NarrowingModel }): JSX.Element => (
-  <details class="narrowing" open={model.sent !== null}>
+  <details class="narrowing" open={model.sent !== null || model.problem !== null}>
     <summary>Allow less</summary>
+    {model.problem !== null && (
+      <p class="problem" role="alert">
+        {model.problem}
+      </p>
+    )}
     <form method="get" action={`/approvals/${model.requestId}`}>
       <input type="hidden" name="narrow" value="1" />
       {model.scopes.length > 1 ? (

@@ -8,7 +8,12 @@ export const ReasonArea = (props: {
   /** Ids, unique on the page. */
   readonly ids: { readonly field: string; readonly problem: string; readonly note: string };
   readonly rows: number;
-  readonly model: { readonly reason: string; readonly problem: string | null };
+  readonly model: {
+    readonly reason: string;
+    readonly problem: string | null;
+    /** Whether the problem is the reason itself. */
+    readonly reasonWrong: boolean;
+  };
   /** The note below it. */
   readonly children: ComponentChildren;
 }): JSX.Element => {
@@ -28,7 +33,7 @@ export const ReasonArea = (props: {
         required
         maxLength={REASON_MAX_LENGTH}
         aria-describedby={model.problem === null ? ids.note : `${ids.problem} ${ids.note}`}
-        aria-invalid={model.problem === null ? undefined : 'true'}
+        aria-invalid={model.reasonWrong ? 'true' : undefined}
         value={model.reason}
       />
       <p class="note" id={ids.note}>

@@ -84,6 +84,8 @@ const Row = ({ token, now }: { token: TokenItem; now: Date }): JSX.Element => (
   </li>
 );
 
+const isSearched = (filters: TokenFilters): boolean => Object.values(filters).some((value) => value !== '');
+
 /** The list itself, which htmx refreshes. */
 export const Tokens = ({ model }: { model: TokensModel }): JSX.Element => (
   <>
@@ -93,7 +95,9 @@ export const Tokens = ({ model }: { model: TokensModel }): JSX.Element => (
         <p>
           {Object.keys(model.problems).length > 0
             ? 'Correct the search above to look for some.'
-            : 'None matches this search, or none was issued yet.'}
+            : isSearched(model.filters)
+              ? 'None matches this search.'
+              : 'None was issued yet.'}
         </p>
       </div>
     ) : (

@@ -15,7 +15,7 @@ import { Layout, type PageContext } from './layout.tsx';
 import { LivePart } from './live-part.tsx';
 import { RefusalNote } from './refusal-note.tsx';
 import { Scopes } from './scopes.tsx';
-import { gap } from './words.ts';
+import { count, gap } from './words.ts';
 
 export type TraceModel = {
   readonly requestId: string;
@@ -88,9 +88,11 @@ export const Trace = ({ model }: { model: TraceModel }): JSX.Element => {
       )}
       {first !== undefined && last !== undefined && (
         <p class="note">
-          {model.events.length} events on {day(first.recordedAt)}
-          {day(last.recordedAt) !== day(first.recordedAt) && ` to ${day(last.recordedAt)}`}, over{' '}
-          {gap(last.recordedAt.getTime() - first.recordedAt.getTime()).slice(1)}.
+          {count(model.events.length, 'event')} on {day(first.recordedAt)}
+          {day(last.recordedAt) !== day(first.recordedAt) && ` to ${day(last.recordedAt)}`}
+          {last.recordedAt > first.recordedAt &&
+            `, over ${gap(last.recordedAt.getTime() - first.recordedAt.getTime()).slice(1)}`}
+          .
         </p>
       )}
       <ol class="steps">

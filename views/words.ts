@@ -7,7 +7,8 @@ const UNITS = [
   ['second', 1],
 ] as const;
 
-const count = (value: number, unit: string): string => `${value} ${unit}${value === 1 ? '' : 's'}`;
+/** "1 token", "2 tokens". */
+export const count = (value: number, unit: string): string => `${value} ${unit}${value === 1 ? '' : 's'}`;
 
 /** Seconds in words, exact, in at most as many units as it takes: "1 hour 30 minutes". */
 export const duration = (seconds: number): string => {

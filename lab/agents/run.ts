@@ -83,7 +83,7 @@ const obtain = (run: Run, ask: Ask, parts: AgentParts): Promise<ExchangeResult> 
         tell(
           run,
           'waiting',
-          `A person must countersign. Repeats the same request every ${intervalSeconds} s.`,
+          `A person must countersign. Repeats the same request every ${intervalSeconds}\u00a0s.`,
         );
       run.state = 'waiting';
       run.request_id = requestId;
@@ -150,7 +150,7 @@ const tellToken = (run: Run, issued: IssuedToken, which: string): void => {
   tell(
     run,
     'token',
-    `Got ${which} that allows ${issued.scope} and is good for ${issued.expiresInSeconds} s${holder}.`,
+    `Got ${which} that allows ${issued.scope} and is good for ${issued.expiresInSeconds}\u00a0s${holder}.`,
   );
 };
 

@@ -56,12 +56,13 @@ const HeldDenial = ({ lab, run }: { lab: Lab; run: Run }): JSX.Element => (
   <section class="your-turn">
     <h2>A person’s denial holds</h2>
     <p>
-      However often the agent asks, and whatever it says, it is refused for an hour. An approver lifts it
-      before, on the{' '}
+      However often the agent asks, and whatever it says, it is refused as long as the rule lets a denial
+      hold: the{' '}
       <a href={`${lab.issuer}/approvals/${run.request_id}`} target="_blank" rel="noreferrer">
         page of the request
-      </a>
-      , as <AccountNamed lab={lab} name="approver" />; so does an operator in its trace.
+      </a>{' '}
+      says until when. There an approver lifts it before, as <AccountNamed lab={lab} name="approver" />; so
+      does an operator in its trace.
     </p>
   </section>
 );
@@ -189,7 +190,9 @@ export const LiveStory = ({ story, lab }: { story: Story; lab: Lab }): JSX.Eleme
         <TraceList trace={trace} requestId={run.request_id} lab={lab} />
       </div>
       <Before run={run} lab={lab} />
-      {scenario.kept !== undefined && <TokenLine tokens={run.tokens} now={Date.now()} />}
+      {scenario.kept !== undefined && (
+        <TokenLine tokens={run.tokens} revoked={run.state === 'refused'} now={Date.now()} />
+      )}
       <Outcome run={run} lab={lab} />
       {!live && (
         <nav class="onward">

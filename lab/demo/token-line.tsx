@@ -7,23 +7,29 @@ const WIDTH = 600;
 const ROW = 22;
 const BAR = 12;
 
-const ended = (
-  token: Run['tokens'][number],
-  successor: Run['tokens'][number] | undefined,
-  now: number,
-): string => {
-  if (token.exp <= now) return 'over';
-  return successor === undefined ? 'current' : 'ROTATED';
+type Line = {
+  readonly tokens: Run['tokens'];
+  /** Whether the grant was taken back, and so each of its tokens. */
+  readonly revoked: boolean;
+  /** Milliseconds since 1970. */
+  readonly now: number;
 };
 
-/** Nothing as long as there is no token. `now`: milliseconds since 1970. */
-export const TokenLine = ({ tokens, now }: { tokens: Run['tokens']; now: number }): JSX.Element | null => {
+const stateOf = ({ tokens, revoked, now }: Line, index: number): string => {
+  if ((tokens[index]?.exp ?? 0) <= now / 1_000) return 'over';
+  if (revoked) return 'REVOKED';
+  return index === tokens.length - 1 ? 'current' : 'ROTATED';
+};
+
+/** Nothing as long as there is no token. */
+export const TokenLine = (line: Line): JSX.Element | null => {
+  const { tokens } = line;
   const [first] = tokens;
   const last = tokens.at(-1);
   if (first === undefined || last === undefined) return null;
   const seconds = Math.max(1, last.exp - first.iat);
   const at = (time: number): number => ((time - first.iat) / seconds) * WIDTH;
-  const rows = tokens.map((token, index) => ({ token, state: ended(token, tokens[index + 1], now / 1_000) }));
+  const rows = tokens.map((token, index) => ({ token, state: stateOf(line, index) }));
   return (
     <section>
       <h2>One token after the other</h2>

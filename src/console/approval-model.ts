@@ -98,6 +98,7 @@ const factsOf = (
       sensitivity: resource?.sensitivity ?? null,
     },
     actions: terms.scopes.map((scope) => ({ scope, words: resource?.scopes.get(scope) ?? null })),
+    leftOut: request.scopes.filter((scope) => !terms.scopes.includes(scope)),
     details: terms.authorization_details.map((detail) => JSON.stringify(detail, null, 2)),
     policy: {
       rule: terms.rule,

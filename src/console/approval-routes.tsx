@@ -43,6 +43,8 @@ export type Mishap = {
   readonly status: number;
   /** Said at the form, if the person can simply press again. */
   readonly problem?: string;
+  /** Whether that is the reason itself. */
+  readonly reasonWrong?: boolean;
   /** Said above everything. */
   readonly notice?: string;
 };
@@ -87,13 +89,23 @@ export const showApproval = async (
       actionKey: parts.actionKey,
       now: parts.clock(),
       typed: context.state.typed,
-      problem: mishap?.problem ?? (parsed !== null && 'problem' in parsed ? parsed.problem : null),
+      problem: mishap?.problem ?? null,
+      reasonWrong: mishap?.reasonWrong ?? false,
       shown: now === null ? '' : shownOf(shown, registry, now),
-      narrowing: narrowingModel(request, narrowing === null ? null : narrow, mayShorten),
+      narrowing: narrowingModel(request, {
+        sent: narrowing === null ? null : narrow,
+        problem: parsed !== null && 'problem' in parsed ? parsed.problem : null,
+        mayShorten,
+      }),
     }),
     denial:
       request.state === 'denied'
-        ? await heldDenial(parts, context, { requestId: request.requestId, typed: '', problem: null })
+        ? await heldDenial(parts, context, {
+            requestId: request.requestId,
+            typed: '',
+            problem: null,
+            reasonWrong: false,
+          })
         : null,
     unusual,
     notice: mishap?.notice ?? null,

@@ -63,11 +63,13 @@ const NO_REASON: RefusedBallot = {
   refused: 'reason_missing',
   status: 422,
   problem: 'Give a reason: it is part of what is recorded.',
+  reasonWrong: true,
 };
 const LONG_REASON: RefusedBallot = {
   refused: 'reason_too_long',
   status: 422,
   problem: `The reason is too long: at most ${REASON_MAX_LENGTH} characters.`,
+  reasonWrong: true,
 };
 
 /** What is wrong with a form that could count: its token for `action`, or its reason; null if nothing is. */

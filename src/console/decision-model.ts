@@ -20,6 +20,7 @@ export type DecisionContext = {
   readonly now: Date;
   readonly typed: string;
   readonly problem: string | null;
+  readonly reasonWrong: boolean;
   /** What the page shows beside the terms; see `shown.ts`. */
   readonly shown: string;
   readonly narrowing: NarrowingModel;
@@ -68,7 +69,7 @@ const closedBecause = (
 
 /** `request` with the terms to sign: narrowed, if the person left less of them. */
 export const decisionModel = (request: ApprovalRequest, context: DecisionContext): DecisionModel => {
-  const { session, actionKey, now, typed, problem, shown, narrowing } = context;
+  const { session, actionKey, now, typed, problem, reasonWrong, shown, narrowing } = context;
   const closed = closedBecause(request, context);
   if (closed !== null) return { kind: 'closed', ...closed, reason: typed };
   const approval = context.decisionNow?.approval ?? null;
@@ -99,5 +100,6 @@ export const decisionModel = (request: ApprovalRequest, context: DecisionContext
     signer: `${session.name} (${session.username})`,
     reason: typed,
     problem,
+    reasonWrong,
   };
 };

@@ -69,6 +69,7 @@ export const deedModel = (
   signer: sessionOf(context).name,
   reason: problem === null ? '' : context.state.typed,
   problem,
+  reasonWrong: problem === NO_REASON.problem || problem === BAD_REASON.problem,
 });
 
 /** Who does it and why, or what is wrong with the post. */

@@ -117,6 +117,8 @@ const briefOf = (value: JsonValue, names: Names): { readonly brief?: string } =>
 const isPlainList = (value: JsonValue): value is readonly string[] =>
   Array.isArray(value) && value.every((item) => typeof item === 'string');
 
+const isEmptyList = (value: JsonValue): boolean => Array.isArray(value) && value.length === 0;
+
 const textOf = (value: JsonValue, names: Names): string => {
   const person = principalIn(value);
   if (person !== null) {
@@ -142,7 +144,7 @@ export const eventModel = (event: StoredEvent, names: Names): EventModel => {
         name: name.replaceAll('_', ' '),
         value: textOf(value, names),
         ...briefOf(value, names),
-        leading: name !== shownApart && rankOf(name) < LEADING.length,
+        leading: name !== shownApart && rankOf(name) < LEADING.length && !isEmptyList(value),
       }),
     )
     .sort((a, b) => rankOf(a.name.replaceAll(' ', '_')) - rankOf(b.name.replaceAll(' ', '_')));

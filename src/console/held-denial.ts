@@ -60,6 +60,7 @@ export const heldDenial = async (
     /** What the person typed into its form before. */
     readonly typed: string;
     readonly problem: string | null;
+    readonly reasonWrong: boolean;
   },
 ): Promise<HeldDenialModel | null> => {
   const { session } = context.state;
@@ -74,6 +75,7 @@ export const heldDenial = async (
     now: denied.now,
     reason: about.typed,
     problem: about.problem,
+    reasonWrong: about.reasonWrong,
     lifting: liftingModel(parts, session, denied),
   };
 };

@@ -44,8 +44,7 @@ const listsOf = (
 /** `sent`: the form that the page's terms come from, null if they are the request's own. */
 export const narrowingModel = (
   request: ApprovalRequest,
-  sent: string | null,
-  mayShorten: MayShorten,
+  { sent, problem, mayShorten }: Pick<NarrowingModel, 'sent' | 'problem'> & { mayShorten: MayShorten },
 ): NarrowingModel => {
   const { terms } = request;
   const form = sent === null ? null : new URLSearchParams(sent);
@@ -66,6 +65,7 @@ export const narrowingModel = (
     maxTokens: form?.get('max_tokens') ? Number(form.get('max_tokens')) : terms.max_tokens,
     tokensAsked: terms.max_tokens,
     sent,
+    problem,
     voids: request.votes.filter(({ verdict, counts }) => verdict === 'approve' && counts).length,
   };
 };

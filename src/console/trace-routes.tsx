@@ -99,9 +99,11 @@ export const showTrace = async (
   const names = await namesOf(parts.database, peopleIn(trace.events));
   const model = traceModel(parts, id, { trace, names });
   const { typed } = context.state;
-  const problem = mishap?.problem ?? null;
+  const { problem = null, reasonWrong = false } = mishap ?? {};
   const denied = trace.request?.state === 'denied';
-  const denial = denied ? await heldDenial(parts, context, { requestId: id, typed, problem }) : null;
+  const denial = denied
+    ? await heldDenial(parts, context, { requestId: id, typed, problem, reasonWrong })
+    : null;
   const deed = deedOf(parts, context, trace.request, problem);
   const unplaced = denial === null && deed === null ? problem : null;
   const above = { denial, deed, notice: mishap?.notice ?? unplaced };

@@ -72,7 +72,7 @@ describe('a kill switch', () => {
       { cookie: admin },
     );
     expect([again.status, await again.text()]).toEqual([409, expect.stringContaining('lifted before')]);
-    expect(await page()).toContain('What was closed before');
+    expect(await page()).toContain('What was closed or taken back before');
   });
 
   it('ends what its agent was given, and is set once', async () => {
@@ -159,6 +159,9 @@ describe('what does not count', () => {
     ];
     for (const [status, changes] of cases)
       expect([changes, (await close(changes)).status]).toEqual([changes, status]);
+    const marked = async (changes: Record<string, string>): Promise<boolean> =>
+      /id="one-reason"[^>]*aria-invalid/.test(await (await close(changes)).text());
+    expect([await marked({ reason: '' }), await marked({ subject: 'nobody' })]).toEqual([true, false]);
     expect(await inForce()).toEqual([]);
     await close();
     const id = (await inForce())[0]?.id ?? '';

@@ -37,6 +37,7 @@ it('shows what is left as what would be signed, changes nothing by that, and gra
   expect(shown.page).not.toContain('value="deny"');
   expect(shown.form.terms_digest).not.toBe(request.termsDigest);
   expect((await termsOf(request))?.terms_digest).toBe(request.termsDigest);
+  expect(shown.page).toContain('Also asked for, and left out');
 
   const sent = { ...shown.form, verdict: 'approve', reason: 'reading is enough' };
   expect((await test.post(pathOf(request), sent, { cookie })).status).toBe(303);

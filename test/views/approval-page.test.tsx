@@ -2,7 +2,6 @@ import { renderToString } from 'preact-render-to-string';
 import { describe, expect, it } from 'vitest';
 import { type ApprovalModel, ApprovalPage } from '../../views/approval-page.tsx';
 import { type ConsequenceModel, Consequences } from '../../views/consequences.tsx';
-import { ago, duration, gap, list, until } from '../../views/words.ts';
 
 const NOW = new Date('2026-01-31T12:00:00Z');
 const consequences: ConsequenceModel = {
@@ -52,6 +51,7 @@ const model: ApprovalModel = {
       sensitivity: 'high',
     },
     actions: [{ scope: 'payroll.export', words: 'Exports the payroll.' }],
+    leftOut: [],
     details: ['{"type":"<b>month</b>"}'],
     policy: {
       rule: 'payroll-export-prod',
@@ -95,12 +95,14 @@ const model: ApprovalModel = {
       maxTokens: null,
       tokensAsked: null,
       sent: null,
+      problem: null,
       voids: 0,
     },
     grantSeconds: 1800,
     signer: 'Avery',
     reason: '',
     problem: null,
+    reasonWrong: false,
   },
   notice: null,
 };
@@ -186,6 +188,34 @@ describe('what an approval does, in words', () => {
   });
 });
 
+describe('what did not go as the person or the agent wished', () => {
+  it('is told of an action that an approver left out', () => {
+    const left = 'Also asked for, and left out: reports.read';
+    expect(textOf(render({ facts: { ...model.facts, leftOut: ['reports.read'] } }))).toContain(left);
+    expect(textOf(render())).not.toContain('left out');
+  });
+
+  it('is told of a denial that holds no more', () => {
+    const denied = render({ standing: { ...model.standing, state: 'denied' } });
+    expect(textOf(denied)).toContain('The denial holds no more');
+    expect(textOf(render())).not.toContain('The denial holds no more');
+  });
+
+  it('is told at the form that it is about', () => {
+    const { decision } = model;
+    if (decision.kind !== 'open') throw new Error('nothing to decide');
+    const narrowing = { ...decision.narrowing, problem: 'Keep at least one action, or deny.' };
+    const unnarrowed = render({ decision: { ...decision, narrowing } });
+    expect(unnarrowed).toMatch(/<details class="narrowing" open>.*Keep at least one action/s);
+    expect(unnarrowed).not.toContain('aria-invalid');
+    const stale = { ...decision, problem: 'This page was not made for your present sign-in.' };
+    expect(render({ decision: stale })).not.toContain('aria-invalid');
+    expect(render({ decision: { ...stale, reasonWrong: true } })).toMatch(
+      /id="reason"[^>]*aria-invalid="true"/,
+    );
+  });
+});
+
 describe('what is no longer registered', () => {
   it('is said, never left out or guessed', () => {
     const text = textOf(
@@ -202,33 +232,5 @@ describe('what is no longer registered', () => {
     expect(text).toContain('This API is no longer registered.');
     expect(text).toContain('gone.scope This action is no longer registered.');
     expect(text).toContain('an approval would give it nothing');
-  });
-});
-
-describe('words for times', () => {
-  it.each([
-    [0, '0 seconds'],
-    [1, '1 second'],
-    [90, '1 minute 30 seconds'],
-    [3600, '1 hour'],
-    [90_061, '1 day 1 hour 1 minute 1 second'],
-  ])('%i seconds are %s', (seconds, words) => expect(duration(seconds)).toBe(words));
-
-  it('tell what was and what will be', () => {
-    const later = (seconds: number) => new Date(NOW.getTime() + seconds * 1000);
-    expect([ago(NOW, later(59)), ago(NOW, later(179)), until(later(179), NOW), until(later(5), NOW)]).toEqual(
-      ['just now', '2 minutes ago', 'in 2 minutes', 'in less than a minute'],
-    );
-  });
-
-  it('tell gaps and lists', () => {
-    expect([gap(0), gap(999), gap(1250), gap(61_000), list(['a']), list(['a', 'b'], 'or')]).toEqual([
-      '+0 ms',
-      '+999 ms',
-      '+1.25 s',
-      '+1 minute 1 second',
-      'a',
-      'a or b',
-    ]);
   });
 });
