@@ -92,9 +92,10 @@ export const ApprovalPage = (props: {
           <DecisionPanel model={model.decision} />
           {model.denial !== null && <HeldDenial model={model.denial} />}
           {model.denial === null && model.standing.state === 'denied' && (
-            <p class="note">
-              The denial holds no more: it was lifted, or its time is over. The agent may ask anew.
-            </p>
+            <section class="decision" aria-labelledby="denial-over">
+              <h2 id="denial-over">The denial holds no more</h2>
+              <p>It was lifted, or its time is over. The agent may ask anew.</p>
+            </section>
           )}
           <p class="trace-link">
             <a href={`/requests/${model.requestId}`}>See the whole trace</a>

@@ -10,6 +10,7 @@ import { packageFile } from '../package-file.ts';
 import { SCENARIOS, type Scenario } from '../scenarios.ts';
 import { readText, serve, type WebServer } from '../web-server.ts';
 import { HomePage } from './home-page.tsx';
+import { Message, MessagePage } from './message-page.tsx';
 import { LiveStory, RunPage } from './run-page.tsx';
 import { isLive, type Lab, type Story } from './story.ts';
 import { emptyTrace, type TraceReader } from './trace.ts';
@@ -120,7 +121,15 @@ export const startDemo = async (options: DemoOptions): Promise<WebServer> => {
       'referrer-policy': 'same-origin',
       'x-content-type-options': 'nosniff',
     });
-    await next();
+    try {
+      await next();
+      if (context.status === 404) context.throw(404, 'There is no such page.');
+    } catch (error) {
+      if (!(error instanceof Koa.HttpError && error.expose)) throw error;
+      context.status = error.status;
+      if (context.get('hx-request') === '') show(context, <MessagePage text={error.message} />);
+      else show(context, <Message text={error.message} />, false);
+    }
   });
   app.use(router.routes()).use(router.allowedMethods());
   return serve(app, options.port);
