@@ -31,6 +31,8 @@ const takeCommon = (args: readonly string[]) => {
   let help = false;
   for (let index = 0; index < args.length; index += 1) {
     const arg = args[index] ?? '';
+    if (envFile !== undefined && /^--env-file(?:=|$)/.test(arg))
+      throw new UsageError('--env-file is given more than once');
     if (arg === '--help' || arg === '-h') help = true;
     else if (arg.startsWith('--env-file=')) envFile = arg.slice('--env-file='.length);
     else if (arg === '--env-file') {

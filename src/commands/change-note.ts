@@ -1,4 +1,5 @@
 /** Who changes something and why: `--reason TEXT` and `--as TENANT/OBJECT` of every command that changes what is in force. */
+import { DISPLAY_TEXT, isUnseen } from '../registry/display-text.ts';
 import type { ChangeNote } from '../registry/in-force.ts';
 import { UsageError } from './command.ts';
 
@@ -12,15 +13,14 @@ export const CHANGE_USAGE = `  --reason TEXT       why; recorded in the audit tr
 const REASON_MAX_LENGTH = 500;
 const PRINCIPAL =
   /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-const CONTROL = /[\p{Cc}\p{Cf}\p{Cs}]/u;
 
 type Options = { readonly reason?: string | undefined; readonly as?: string | undefined };
 
 /** Throws `UsageError` without a reason of one line, or when `--as` is not two GUIDs. */
 export const parseChangeNote = ({ reason = '', as }: Options): ChangeNote => {
   const text = reason.trim();
-  if (text === '') throw new UsageError('--reason is missing: say why, for the audit trail');
-  if (text.length > REASON_MAX_LENGTH || CONTROL.test(text))
+  if (isUnseen(text)) throw new UsageError('--reason is missing: say why, for the audit trail');
+  if (text.length > REASON_MAX_LENGTH || !DISPLAY_TEXT.test(text))
     throw new UsageError(`--reason must be one line of at most ${REASON_MAX_LENGTH} characters`);
   if (as !== undefined && !PRINCIPAL.test(as))
     throw new UsageError('--as must be TENANT/OBJECT, two GUIDs of Entra');

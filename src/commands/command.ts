@@ -29,11 +29,25 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+/** Of two values of one option the last would win in silence: `--environment prod --environment dev` would close dev alone. */
+const refuseRepeated = (args: readonly string[], { options = {} }: ParseArgsConfig): void => {
+  const { tokens } = parseArgs({ args: [...args], options, allowPositionals: true, tokens: true });
+  const given = new Set<string>();
+  for (const token of tokens) {
+    if (token.kind !== 'option' || options[token.name]?.multiple) continue;
+    if (given.has(token.name)) throw new UsageError(`--${token.name} is given more than once`);
+    given.add(token.name);
+  }
+};
+
 /** Parses a command's arguments strictly. Throws `UsageError`. */
 export const parseArguments = <T extends ParseArgsConfig>(args: readonly string[], config: T) => {
   try {
+    refuseRepeated(args, config);
     return parseArgs({ ...config, args: [...args], strict: true });
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
+    throw error instanceof UsageError
+      ? error
+      : new UsageError(error instanceof Error ? error.message : String(error));
   }
 };

@@ -7,6 +7,7 @@ import type Router from '@koa/router';
 import { DEED_REASON_MAX_LENGTH, type DeedButton, type DeedModel } from '../../views/deed-form.tsx';
 import type { Author } from '../access/author.ts';
 import type { Form } from '../http/form.ts';
+import { DISPLAY_TEXT } from '../registry/display-text.ts';
 import { checkActionToken, type DeedAction, type DeedName, issueActionToken } from './action-token.ts';
 import { answerRefusal } from './answers.tsx';
 import { sessionOf } from './approval-routes.tsx';
@@ -37,9 +38,6 @@ const BAD_REASON: DeedProblem = {
   status: 422,
   problem: `The reason must be one line of at most ${DEED_REASON_MAX_LENGTH} characters. Nothing was changed.`,
 };
-
-/** A reason is told on one line everywhere; what is invisible in it could make it read as another. */
-const CONTROL = /[\p{Cc}\p{Cf}\p{Cs}]/u;
 
 const actionOf = (context: ConsoleContext, deed: DeedName, subject: string): DeedAction => ({
   sessionDigest: sessionOf(context).digest,
@@ -89,7 +87,7 @@ export const checkDeed = async (
   }
   const reason = reasonOf(form);
   if (reason === '') return NO_REASON;
-  if (reason.length > DEED_REASON_MAX_LENGTH || CONTROL.test(reason)) return BAD_REASON;
+  if (reason.length > DEED_REASON_MAX_LENGTH || !DISPLAY_TEXT.test(reason)) return BAD_REASON;
   const { tenant, object } = sessionOf(context);
   return { by: `${tenant}/${object}`.toLowerCase(), reason };
 };

@@ -83,6 +83,7 @@ describe('the command line', () => {
     ['an unknown option', ['migrate', '--quickly']],
     ['an argument too many', ['serve', 'now']],
     ['no environment file', ['serve', '--env-file']],
+    ['two environment files', ['serve', '--env-file=/dev/null', '--env-file', '/dev/null']],
   ])('exits with 2 and says how for %s', async (_, args) => {
     const ended = await countersign(args);
     expect(ended.code).toBe(2);

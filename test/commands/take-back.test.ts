@@ -103,6 +103,11 @@ it.each([
   ['no reason for a block', block, ['set', '--all']],
   ['no action', block, WHY],
   ['nothing to lift', block, ['lift', ...WHY]],
+  ['two environments', block, ['set', '--environment', 'prod', '--environment', 'dev', ...WHY]],
+  ['two tokens', revoke, ['--token', 'tok_one', '--token=tok_two', ...WHY]],
+  ['two reasons', revoke, ['--agent', 'support-agent', ...WHY, ...WHY]],
+  ['a reason that nobody sees', revoke, ['--agent', 'support-agent', '--reason', '\u3164']],
+  ['a reason of two lines', revoke, ['--agent', 'support-agent', '--reason', 'one\u2028two']],
 ] as const)('takes %s for wrong usage', async (_, command, args) => {
   await expect(run(command, ...args)).rejects.toThrow(UsageError);
 });

@@ -151,6 +151,7 @@ describe('what does not count', () => {
     const cases: readonly (readonly [number, Record<string, string>])[] = [
       [422, { reason: '' }],
       [422, { reason: 'turned \u202Eround' }],
+      [422, { reason: 'one\u2028two' }],
       [422, { subject: 'nobody' }],
       [422, { kind: 'environment', subject: 'moon' }],
       [400, { kind: 'planet' }],
