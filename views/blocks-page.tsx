@@ -98,7 +98,7 @@ export const Blocks = ({ model }: { model: BlocksModel }): JSX.Element => {
         rows(open)
       )}
       {over.length > 0 && (
-        <section class="over" aria-labelledby="over">
+        <section aria-labelledby="over">
           <h2 id="over">What was closed or taken back before</h2>
           {rows(over)}
         </section>

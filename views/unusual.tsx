@@ -26,7 +26,8 @@ const Fact = ({ fact }: { fact: UnusualFact }): JSX.Element => {
     case 'never_allowed':
       return (
         <>
-          <b>Never allowed so far.</b> It asked for this API before ({fact.attempts}×), and was never let in.
+          <b>Never allowed so far.</b> It asked for this API{' '}
+          {fact.attempts === 1 ? 'once' : `${fact.attempts} times`} before, and was never let in.
         </>
       );
     case 'new_scope':
