@@ -4,6 +4,7 @@
  * held until there is something new.
  */
 import Router from '@koa/router';
+import { addressPrefix } from '../http/network.ts';
 import { preferredWaitSeconds } from '../http/preferred-wait.ts';
 import type { RevocationAnswer, RevocationFeed } from '../revocation/revocation-feed.ts';
 import { signJws } from '../tokens/sign-jws.ts';
@@ -52,9 +53,9 @@ export const revocationFeedRoutes = (parts: RevocationFeedParts): Router => {
     const gone = new AbortController();
     context.res.once('close', () => gone.abort());
     const waitMs = (preferredWaitSeconds(context.get('prefer')) ?? WAIT_SECONDS) * 1_000;
-    const { signal } = gone;
-    const answer = await parts.feed.read(after, { waitMs, signal });
-    const signed = sign(after, answer) ?? sign(null, await parts.feed.read(null, { waitMs: 0, signal }));
+    const hold = { waitMs, signal: gone.signal, from: addressPrefix(context.state.clientAddress) };
+    const answer = await parts.feed.read(after, hold);
+    const signed = sign(after, answer) ?? sign(null, await parts.feed.read(null, hold));
     context.status = 200;
     context.type = 'application/jwt';
     context.body = signed;

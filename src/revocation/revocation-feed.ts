@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import { oneAtATime } from '../one-at-a-time.ts';
 import type { Database, Statement } from '../storage/database.ts';
 import type { RevocationKind } from '../storage/tables.ts';
+import { type Hold, openHeldReaders } from './held-readers.ts';
 import {
   cursorOf,
   deltaAfter,
@@ -20,7 +21,7 @@ import {
 const LOOK_INTERVAL_MS = 250;
 /** What was looked at longer ago is no answer. */
 const VIEW_MAX_AGE_MS = 1_000;
-/** Readers held at a time; who comes then is answered at once. */
+/** Readers held at a time. Who comes then is answered at once, or somebody of the address that holds most is instead. */
 const HELD_MAX = 512;
 
 /** The log could not be looked at: 503. */
@@ -36,10 +37,7 @@ export type RevocationFeed = {
    * What a reader at `cursor` (null: it has nothing) lacks. If that is nothing it is held for at most `waitMs`, or until
    * `signal` says that it has gone. Throws `RevocationsUnavailable`.
    */
-  readonly read: (
-    cursor: string | null,
-    hold: { readonly waitMs: number; readonly signal: AbortSignal },
-  ) => Promise<RevocationAnswer>;
+  readonly read: (cursor: string | null, hold: Hold) => Promise<RevocationAnswer>;
   /** Looks now: for what this replica has just written. Never rejects. */
   readonly look: () => Promise<void>;
   /** Answers whoever is held; nobody is held from then on. */
@@ -103,12 +101,9 @@ export const openRevocationFeed = async (options: RevocationFeedOptions): Promis
   let released = false;
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
-  const held = new Set<() => void>();
+  const held = openHeldReaders(heldMax);
 
   const isFresh = (): boolean => performance.now() - lookedAt <= VIEW_MAX_AGE_MS;
-  const wake = (): void => {
-    for (const answer of held) answer();
-  };
 
   const takeOver = async (): Promise<void> => {
     const began = performance.now();
@@ -118,7 +113,7 @@ export const openRevocationFeed = async (options: RevocationFeedOptions): Promis
     lookedAt = began;
     if (isUnchanged) return;
     for (const { recordedAt } of seen.lines) observe((seen.now.getTime() - recordedAt.getTime()) / 1_000);
-    wake();
+    held.answerAll();
   };
   const tryLook = oneAtATime(async () => {
     try {
@@ -128,7 +123,7 @@ export const openRevocationFeed = async (options: RevocationFeedOptions): Promis
     } catch (err) {
       if (String(err) !== failure) logger.error({ err }, 'cannot look at the revocations; APIs are told so');
       failure = String(err);
-      if (!isFresh()) wake();
+      if (!isFresh()) held.answerAll();
     }
   });
   const poll = async (): Promise<void> => {
@@ -140,33 +135,21 @@ export const openRevocationFeed = async (options: RevocationFeedOptions): Promis
     if (!isFresh()) await tryLook();
     if (!isFresh()) throw new RevocationsUnavailable('the revocations could not be looked at');
   };
-  const hold = (waitMs: number, signal: AbortSignal): Promise<void> => {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const patience = setTimeout(resolve, waitMs);
-    held.add(resolve);
-    signal.addEventListener('abort', () => resolve(), { once: true });
-    return promise.finally(() => {
-      clearTimeout(patience);
-      held.delete(resolve);
-    });
-  };
 
   view = (await seeAfter(database, NOTHING)).seen;
   lookedAt = performance.now();
   timer = setTimeout(poll, lookIntervalMs);
   return {
-    read: async (cursor, { waitMs, signal }) => {
+    read: async (cursor, hold) => {
       await demandFresh();
-      if (cursor === cursorOf(view) && held.size < heldMax && !released && !signal.aborted) {
-        await hold(waitMs, signal);
+      if (cursor === cursorOf(view) && !released && !hold.signal.aborted && (await held.hold(hold)))
         await demandFresh();
-      }
       return { ...deltaAfter(view, cursor), now: view.now };
     },
     look: tryLook,
     release: () => {
       released = true;
-      wake();
+      held.answerAll();
     },
     stop: async () => {
       stopped = true;

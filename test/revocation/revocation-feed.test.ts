@@ -9,8 +9,8 @@ import { openTestDatabase } from '../registry/database.ts';
 
 /** Long enough that only `look` looks. */
 const NEVER_MS = 3_600_000;
-const LONG = { waitMs: 60_000, signal: new AbortController().signal };
-const NO_WAIT = { waitMs: 0, signal: new AbortController().signal };
+const LONG = { from: '192.0.2.1', waitMs: 60_000, signal: new AbortController().signal };
+const NO_WAIT = { from: '192.0.2.1', waitMs: 0, signal: new AbortController().signal };
 
 let test: Awaited<ReturnType<typeof openTestDatabase>>;
 let feeds: RevocationFeed[];
@@ -171,7 +171,7 @@ describe('a reader', () => {
     const feed = await open({ heldMax: 1 });
     const { cursor } = await feed.read(null, NO_WAIT);
     const gone = new AbortController();
-    const held = feed.read(cursor, { waitMs: 60_000, signal: gone.signal });
+    const held = feed.read(cursor, { ...LONG, signal: gone.signal });
     expect((await feed.read(cursor, LONG)).revoked).toEqual([]);
     gone.abort();
     await held;
