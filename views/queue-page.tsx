@@ -134,7 +134,7 @@ const Row = ({ item, show, now }: { item: QueueItem; show: QueueModel['show']; n
 const countWaiting = (model: QueueModel): string => {
   const open = model.items.filter((item) => item.standing === 'may_decide').length;
   const whole = model.next === null && model.first;
-  const more = `${whole ? '' : ' on this page'}${isFiltered(model.filters) ? ' in this filter' : ''}`;
+  const more = `${whole ? '' : ' on this page'}${isFiltered(model.filters) ? ' with this filter' : ''}`;
   if (open === 0) return `Nothing waits for you${more}.`;
   return `${open} ${open === 1 ? 'request waits' : 'requests wait'} for you${more}.`;
 };
@@ -199,13 +199,17 @@ const Tab = (props: { href: string; name: string; current: boolean }): JSX.Eleme
 );
 
 /** Told where they work: `assets/keys.js` listens only while the box is ticked (WCAG 2.1.4). */
-const KeyNote = (): JSX.Element => (
+const KeyNote = ({ show }: Pick<QueueModel, 'show'>): JSX.Element => (
   <p class="keys">
     <label>
       <input type="checkbox" id="keys" defaultChecked /> Keys:
     </label>{' '}
-    <kbd>j</kbd> next, <kbd>k</kbd> previous, <kbd>o</kbd> or <kbd>Enter</kbd> open, <kbd>a</kbd> open and
-    give a reason
+    <kbd>j</kbd> next, <kbd>k</kbd> previous, <kbd>o</kbd> or <kbd>Enter</kbd> open
+    {show === 'waiting' && (
+      <>
+        , <kbd>a</kbd> open and give a reason
+      </>
+    )}
   </p>
 );
 
@@ -238,7 +242,7 @@ export const QueuePage = (props: {
           <Queue model={model} />
         </LivePart>
       )}
-      <KeyNote />
+      <KeyNote show={model.show} />
     </Layout>
   );
 };

@@ -2,6 +2,7 @@
 import type { JSX } from 'preact';
 import { ExactTime, Moment, type RequestState, StateBadge } from './badges.tsx';
 import { VisibleText } from './visible-text.tsx';
+import { count, duration } from './words.ts';
 
 export type StandingModel = {
   readonly state: RequestState;
@@ -9,6 +10,9 @@ export type StandingModel = {
   readonly expiresAt: Date;
   readonly approvals: number;
   readonly quorum: number;
+  /** What the terms allow: seconds from when it begins, and tokens in all (null: no limit but time). */
+  readonly grantSeconds: number;
+  readonly maxTokens: number | null;
   readonly votes: readonly {
     readonly name: string;
     readonly verdict: 'approve' | 'deny';
@@ -94,6 +98,12 @@ export const Standing = ({ standing }: { standing: StandingModel }): JSX.Element
           </li>
         ))}
       </ul>
+    )}
+    {standing.state === 'approved' && (
+      <p>
+        Allowed for up to <b>{duration(standing.grantSeconds)}</b>
+        {standing.maxTokens !== null && `, with ${count(standing.maxTokens, 'token')} at most`}.
+      </p>
     )}
     {standing.grant !== null && <GrantLine grant={standing.grant} now={standing.now} />}
   </div>

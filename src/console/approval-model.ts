@@ -49,6 +49,8 @@ export const standingModel = (request: ApprovalRequest, reader: Principal): Stan
   expiresAt: request.expiresAt,
   approvals: request.approvals,
   quorum: request.quorum,
+  grantSeconds: request.terms.grant_seconds,
+  maxTokens: request.terms.max_tokens,
   votes: request.votes.map(({ name, verdict, reason, votedAt, counts, ...voter }) => ({
     name,
     verdict,

@@ -71,6 +71,8 @@ const model: ApprovalModel = {
     expiresAt: new Date(NOW.getTime() + 1_800_000),
     approvals: 0,
     quorum: 1,
+    grantSeconds: 1800,
+    maxTokens: null,
     votes: [],
     grant: null,
     now: NOW,
@@ -193,6 +195,15 @@ describe('what did not go as the person or the agent wished', () => {
     const left = 'Also asked for, and left out: reports.read';
     expect(textOf(render({ facts: { ...model.facts, leftOut: ['reports.read'] } }))).toContain(left);
     expect(textOf(render())).not.toContain('left out');
+  });
+
+  it.each([
+    [null, 'Allowed for up to 30 minutes.'],
+    [1, 'Allowed for up to 30 minutes, with 1 token at most.'],
+  ])('is told of what was approved, with %j tokens', (maxTokens, words) => {
+    const standing = { ...model.standing, maxTokens };
+    expect(textOf(render({ standing: { ...standing, state: 'approved' } }))).toContain(words);
+    expect(textOf(render({ standing }))).not.toContain('Allowed for');
   });
 
   it('is told of a denial that holds no more', () => {
