@@ -1,5 +1,6 @@
 /** Where a person decides, or reads why not. One plain form: no script takes part in a vote. */
 import type { JSX } from 'preact';
+import { ExactTime } from './badges.tsx';
 import { NarrowedNote, Narrowing, type NarrowingModel } from './narrowing.tsx';
 import { KeptReason, ReasonArea } from './reason-area.tsx';
 import { SignInAgain, type SignInAgainModel } from './sign-in-again.tsx';
@@ -15,6 +16,8 @@ export type DecisionModel =
       readonly shown: string;
       readonly narrowing: NarrowingModel;
       readonly grantSeconds: number;
+      /** What people denied the agent on another request, for as long as that holds; RFC 3339. */
+      readonly denied: readonly { readonly scope: string; readonly until: string }[];
       /** Name under which the vote is recorded. */
       readonly signer: string;
       /** What the person typed before, kept when a vote did not count. */
@@ -26,6 +29,18 @@ export type DecisionModel =
     }
   | ({ readonly kind: 'sign_in_again'; readonly reason: string } & SignInAgainModel)
   | { readonly kind: 'closed'; readonly title: string; readonly why: string; readonly reason: string };
+
+/** Somebody said no to the same: the agent is refused it meanwhile, but what is approved here it would get. */
+const Denied = ({ denied }: Pick<DecisionModel & { kind: 'open' }, 'denied'>): JSX.Element => (
+  <>
+    {denied.map(({ scope, until }) => (
+      <p class="caution">
+        A person denied this agent <code>{scope}</code> on another request, until{' '}
+        <ExactTime time={new Date(until)} />. An approval here would give it nevertheless.
+      </p>
+    ))}
+  </>
+);
 
 const VoteForm = ({ model }: { model: DecisionModel & { kind: 'open' } }): JSX.Element => (
   <form method="post" action={`/approvals/${model.requestId}`}>
@@ -59,6 +74,7 @@ export const DecisionPanel = ({ model }: { model: DecisionModel }): JSX.Element 
     {model.kind === 'open' && (
       <>
         <NarrowedNote model={model.narrowing} />
+        <Denied denied={model.denied} />
         <VoteForm model={model} />
         <Narrowing model={model.narrowing} />
       </>

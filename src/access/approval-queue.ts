@@ -44,6 +44,14 @@ export type CastVote = Principal & {
   readonly counts: boolean;
 };
 
+/** A person's denial of `scope` to the same agent at the same API. */
+export type HeldDenial = {
+  readonly requestId: string;
+  readonly scope: string;
+  /** RFC 3339. */
+  readonly until: string;
+};
+
 /** One request with everything an approver decides on. */
 export type ApprovalRequest = Omit<QueueEntry, 'voters' | 'voted'> & {
   readonly authorizationDetails: Terms['authorization_details'];
@@ -53,6 +61,8 @@ export type ApprovalRequest = Omit<QueueEntry, 'voters' | 'voted'> & {
   readonly decision: Decision;
   readonly termsDigest: string;
   readonly votes: readonly CastVote[];
+  /** Denials of other requests that hold for scopes of this one: the agent may have asked for the same more than once. */
+  readonly heldDenials: readonly HeldDenial[];
   readonly grant: {
     readonly state: GrantState;
     readonly endedReason: GrantEnd | null;
@@ -103,7 +113,11 @@ export const findForApprover = async (
       r.authorization_details as "authorizationDetails", r.proof_key as "proofKey", r.justification, r.workload,
       r.decision, r.terms_digest as "termsDigest", g.state as "grantState", g.ended_reason as "endedReason",
       g.starts_at as "startsAt", g.pickup_until as "pickupUntil", g.approved_until as "approvedUntil",
-      (select count(*) from tokens t where t.grant_id = g.id) as tokens
+      (select count(*) from tokens t where t.grant_id = g.id) as tokens,
+      (select coalesce(json_agg(json_build_object('requestId', d.request_id, 'scope', d.scope, 'until', d.held_until)
+          order by d.scope, d.request_id), '[]') from denials d
+        where d.agent_id = r.agent_id and d.audience = r.audience and d.scope = any(r.scopes) and d.request_id <> r.id
+          and d.lifted_at is null and d.held_until > now()) as "heldDenials"
     from access_requests r left join grants g on g.request_id = r.id
     where r.id = ${requestId} and r.terms->'groups' ?| ${approverGroups(reader.roles)}::text[]`.execute(
     database.pages,

@@ -8,6 +8,7 @@ import { isOwner, isSamePerson, type WhoIsWho } from '../access/who-is-who.ts';
 import { issueActionToken } from './action-token.ts';
 import { stateNow } from './approval-model.ts';
 import type { Session } from './sessions.ts';
+import { heldAgainst } from './shown.ts';
 import { signInFirst } from './sign-in-first.ts';
 
 export type DecisionContext = {
@@ -100,6 +101,7 @@ export const decisionModel = (request: ApprovalRequest, context: DecisionContext
     signer: `${session.name} (${session.username})`,
     reason: typed,
     problem,
+    denied: heldAgainst(request),
     reasonWrong,
   };
 };

@@ -115,7 +115,7 @@ const notWithin = (problem: string): RefusedBallot => ({
 
 /** Null while all that the page showed beside the terms is as it was. */
 const checkShown = (ballot: Ballot, now: string): RefusedBallot | null => {
-  const changes = changedSince(ballot.shown, now);
+  const changes = changedSince(ballot.shown, now, ballot.verdict);
   if (changes.length === 0) return null;
   const notice = `Your vote did not count: since your page was made, ${list(changes)} changed. Read what it says now, then decide.`;
   return { refused: 'page_changed', status: 409, notice };

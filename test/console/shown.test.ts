@@ -7,7 +7,7 @@ import { checkPromises } from '../support/promises.ts';
 import { fieldsOf, startConsole, type TestConsole } from './fixture.ts';
 import { registryEntries } from './registry-fixture.ts';
 import { PERMITTED_NOW } from './requests-fixture.ts';
-import { openPage, pathOf, stateOf } from './voting.ts';
+import { openPage, pathOf, stateOf, vote } from './voting.ts';
 
 let test: TestConsole;
 beforeAll(async () => {
@@ -73,4 +73,27 @@ it('shows authorization details whole, however much of what is harmless stands f
   expect(page).toContain('report-99-of-the-finance-team');
   expect(page).toContain('somebody-else');
   expect(page).not.toContain('more bytes');
+});
+
+it('is a conflict that says so, if another request for the same was denied meanwhile', async () => {
+  const twin = await test.openRequest();
+  const request = await test.openRequest();
+  const { cookie, form } = await openPage(test, request, test.people.second);
+  const third = await test.openRequest();
+  const another = await openPage(test, third, test.people.second);
+  await vote(test, twin, test.people.approver, { verdict: 'deny' });
+  const ballot = { ...form, verdict: 'approve', reason: 'the month is closed' };
+  const answer = await test.post(pathOf(request), ballot, { cookie });
+  const page = await answer.text();
+  expect(answer.status).toBe(409);
+  expect(page).toContain('what people denied this agent changed');
+  expect(page).toContain('A person denied this agent <code>payroll.export</code> on another request');
+  expect(await stateOf(test, request)).toBe('pending');
+
+  const knowing = { ...ballot, ...fieldsOf(page) };
+  expect((await test.post(pathOf(request), knowing, { cookie })).status).toBe(303);
+  expect(await stateOf(test, request)).toBe('approved');
+
+  const no = { ...another.form, verdict: 'deny', reason: 'no either' };
+  expect((await test.post(pathOf(third), no, { cookie: another.cookie })).status).toBe(303);
 });

@@ -105,6 +105,7 @@ const model: ApprovalModel = {
     reason: '',
     problem: null,
     reasonWrong: false,
+    denied: [],
   },
   notice: null,
 };
