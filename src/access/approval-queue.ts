@@ -27,9 +27,9 @@ export type QueueEntry = {
   readonly decidedAt: Date | null;
   readonly approvals: number;
   readonly quorum: number;
-  /** Those who voted and why, in order; the object id of whoever's name was erased. */
+  /** Those whose votes made it what it is and why, in order; the object id of whoever's name was erased. */
   readonly voters: readonly { readonly name: string; readonly reason: string }[];
-  /** Whether the reader is among them. */
+  /** Whether the reader voted on its present terms. */
   readonly voted: boolean;
 };
 

@@ -7,6 +7,7 @@ import { type RawBuilder, sql } from 'kysely';
 import { isSamePrincipal, type Principal, type Registry } from '../registry/registry.ts';
 import type { Database } from '../storage/database.ts';
 import { approverGroups, type QueueEntry, type QueueReader } from './approval-queue.ts';
+import { countsBeside } from './counted-votes.ts';
 
 /** The place after which a page of a list begins; `rank` is 0 where the list has no other order than time. */
 export type QueueCursor = { readonly rank: number; readonly time: string; readonly id: string };
@@ -68,7 +69,8 @@ const entryColumns = (reader: QueueReader) => sql`
   r.opened_at as "openedAt", r.expires_at as "expiresAt", r.decided_at as "decidedAt", now() as now,
   array(select jsonb_build_object('name', coalesce(p.name, v.approver_object::text), 'reason', v.reason) from votes v
     left join people p on p.tenant_id = v.approver_tenant and p.object_id = v.approver_object
-    where v.request_id = r.id order by v.voted_at) as voters,
+    where v.request_id = r.id and v.verdict = case r.state when 'denied' then 'deny' else 'approve' end
+      and ${countsBeside(sql`r.terms_digest`)} order by v.voted_at) as voters,
   ${votedBy(reader)} as voted`;
 
 const matching = ({ agents, audiences, outcome }: QueueFilter) => sql`

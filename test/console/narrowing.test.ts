@@ -127,7 +127,9 @@ it('says of an earlier denial that it still counts, and of an earlier approval t
   expect(page).toContain('not this');
   expect(page).not.toContain('does not count any more');
 
-  const third = { ...test.people.second, object: randomUUID() };
+  const third = { ...test.people.second, object: randomUUID(), name: 'Tess Third' };
   await vote(test, request, third, { verdict: 'deny' });
   expect(await stateOf(test, request)).toBe('denied');
+  const decided = await (await test.get('/approvals?show=decided&outcome=denied', { cookie })).text();
+  expect(decided).toContain('by Avery Approver and Tess Third');
 });
