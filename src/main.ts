@@ -54,8 +54,15 @@ const readEnvironment = (envFile: string | undefined): Environment => {
   }
 };
 
-const write = (text: string): void => void process.stdout.write(text);
-const writeError = (text: string): void => void process.stderr.write(text);
+/** What others named is text on a terminal: no sequence of it moves the cursor or turns a line round. In JSON it is the same. */
+const inert = (text: string): string =>
+  text.replace(/(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    character
+      .split('')
+      .reduce((escaped, unit) => `${escaped}\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`, ''),
+  );
+const write = (text: string): void => void process.stdout.write(inert(text));
+const writeError = (text: string): void => void process.stderr.write(inert(text));
 
 const run = async (args: readonly string[]): Promise<ExitCode> => {
   const { rest, envFile, help } = takeCommon(args);

@@ -44,7 +44,7 @@ const pathText = (path: Path): string =>
 
 const issueText = (issue: z.core.$ZodIssue): string => {
   if (issue.code === 'unrecognized_keys')
-    return `has no field ${issue.keys.map((key) => `"${key}"`).join(', ')}: correct its name or remove it`;
+    return `has no field ${issue.keys.map((key) => JSON.stringify(key)).join(', ')}: correct its name or remove it`;
   if (issue.code === 'invalid_type' && issue.input === undefined)
     return `is missing: it must be a ${issue.expected}`;
   if (issue.code === 'invalid_key') return issue.issues.map((inner) => inner.message).join('; ');

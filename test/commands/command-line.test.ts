@@ -110,6 +110,16 @@ describe('the command line', () => {
     expect(ended.stderr).toContain('COUNTERSIGN_LISTEN: must be host:port');
     expect(ended.stderr).toContain('COUNTERSIGN_DATABASE is missing');
   });
+
+  it('prints what a file names as text, whatever a terminal would make of it', async () => {
+    const file = join(await mkdtemp(join(inject('runDirectory'), 'registry-')), 'registry.yaml');
+    const names = [String.raw`"\e[2J\r\nnothing to change": 1`, String.raw`"\u202Etxet \x9b2J": 1`];
+    await writeFile(file, `version: 1\nagents: []\nresources: []\n${names.join('\n')}\n`);
+    const ended = await countersign(['apply', file, '--dry-run']);
+    expect(ended.code).toBe(1);
+    expect(ended.stderr).toContain('nothing to change');
+    expect(ended.stderr).not.toMatch(/(?!\n)[\p{Cc}\p{Cf}]|^nothing/mu);
+  });
 });
 
 describe('serve', () => {
