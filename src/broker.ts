@@ -151,13 +151,8 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
     clock: systemClock,
     logger,
   });
-  const openDoor = (...publicUrls: string[]): FrontDoor =>
-    openFrontDoor({
-      publicUrls,
-      trustedProxies: config.trustedProxies,
-      logger,
-      onRefused: tellAtDoor({ refusals }),
-    });
+  const outside = { trustedProxies: config.trustedProxies, logger, onRefused: tellAtDoor({ refusals }) };
+  const openDoor = (...publicUrls: string[]): FrontDoor => openFrontDoor({ publicUrls, ...outside });
   const door = openDoor(config.url, ...(config.consoleListen === null ? [config.consoleUrl] : []));
   const app = openApplication(door);
   const nonces =
@@ -220,8 +215,7 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
       ...config.consoleListen,
       setting: 'COUNTERSIGN_CONSOLE_LISTEN',
       handler: consoleApp.callback(),
-      trustedProxies: config.trustedProxies,
-      logger,
+      ...outside,
     });
     parts.defer(pages.close);
   }
@@ -229,8 +223,7 @@ export const startBroker = async (config: Config, logger: Logger): Promise<Broke
     ...config.listen,
     setting: 'COUNTERSIGN_LISTEN',
     handler: withTokenRoute(door, tokenRoute, app.callback()),
-    trustedProxies: config.trustedProxies,
-    logger,
+    ...outside,
   });
   parts.defer(server.close);
   // Who waits is answered before the server waits for whoever is not.

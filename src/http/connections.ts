@@ -38,6 +38,11 @@ export type Connections = {
    * or ends with an answer before.
    */
   readonly begin: (response: ServerResponse) => boolean;
+  /**
+   * What is owed on a connection from which nothing more can be read: `nothing`; an answer to the `request` that was
+   * being read, and to none before; or `answers` to others, for one of which anything sent now would be taken.
+   */
+  readonly owed: (socket: Socket) => 'nothing' | 'request' | 'answers';
   /** The answers that are owed now. */
   readonly underWay: () => ServerResponse[];
 };
@@ -133,6 +138,11 @@ export const watchConnections = (
         connection.unsentSince = null;
       });
       return true;
+    },
+    owed: (socket) => {
+      const answers = [...(connections.get(socket)?.answers ?? [])];
+      if (answers.length === 0) return 'nothing';
+      return answers.some(({ req, headersSent }) => req.complete || headersSent) ? 'answers' : 'request';
     },
     underWay: () => [...connections.values()].flatMap(({ answers }) => [...answers]),
   };

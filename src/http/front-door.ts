@@ -24,17 +24,19 @@ export type FrontDoorState = {
   clientAddress: string;
 };
 
+/** Told of whatever is not let in, and whom to hold responsible; must not throw. */
+export type OnRefused = (
+  reason: DoorReason,
+  from: { readonly address: string; readonly traceId: string },
+) => void;
+
 export type FrontDoorOptions = {
   /** Public base URLs served here; the Host header must be that of one of them. */
   readonly publicUrls: readonly string[];
   /** Addresses and CIDR networks of proxies whose forwarding headers count. */
   readonly trustedProxies: readonly string[];
   readonly logger: Logger;
-  /** Told of whatever is not let in, and whom to hold responsible; must not throw. */
-  readonly onRefused?: (
-    reason: DoorReason,
-    from: { readonly address: string; readonly traceId: string },
-  ) => void;
+  readonly onRefused?: OnRefused;
 };
 
 /** What every request passes first, and whoever fails last. */

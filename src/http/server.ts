@@ -4,10 +4,13 @@
  */
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Logger } from 'pino';
+import { newTraceId } from '../ids.ts';
 import { isProxy, parseTrustedProxies } from './client-address.ts';
 import { watchConnections } from './connections.ts';
+import type { OnRefused } from './front-door.ts';
+import { reasonOfParser, sendUnreadable } from './unreadable.ts';
 
 const LIMITS = {
   headersTimeout: 5_000,
@@ -15,6 +18,8 @@ const LIMITS = {
   connectionsCheckingInterval: 1_000,
   keepAliveTimeout: 5_000,
   maxHeaderSize: 16 * 1_024,
+  // The front door asks for it, and tells of whoever sends none.
+  requireHostHeader: false,
 } as const;
 const MAX_CONNECTIONS = 2_000;
 const MAX_REQUESTS_PER_SOCKET = 1_000;
@@ -30,6 +35,8 @@ export type ListenOptions = {
   readonly handler: RequestListener;
   /** Addresses and CIDR networks of proxies: their connections are those of many clients. */
   readonly trustedProxies?: readonly string[];
+  /** Told of what is no request that a handler could see. */
+  readonly onRefused?: OnRefused;
   /** At a time; 2,000 by default. */
   readonly maxConnections?: number;
   readonly logger: Logger;
@@ -54,10 +61,23 @@ const explain = (error: unknown, { host, port, setting }: ListenOptions): Error 
 /** Starts listening. Throws an error that says what to do when the address cannot be had. */
 export const listen = async (options: ListenOptions): Promise<Listening> => {
   let closing = false;
-  const server = createServer(LIMITS, (request, response) => {
+  const handle: RequestListener = (request, response) => {
     if (!connections.begin(response)) return;
     if (closing) response.setHeader('Connection', 'close');
     options.handler(request, response);
+  };
+  const server = createServer(LIMITS, handle);
+  // Whoever expects more than that the body is waited for may be answered as any other (RFC 9110 section 10.1.1).
+  server.on('checkExpectation', handle);
+  server.on('clientError', (error, socket: Socket) => {
+    const reason = reasonOfParser(error);
+    const owed = connections.owed(socket);
+    const from = { address: socket.remoteAddress ?? '', traceId: newTraceId() };
+    if (reason === null || owed === 'answers' || !socket.writable) socket.destroy();
+    else sendUnreadable(socket, reason);
+    // Who reads a request tells that it ended early, and a browser may open connections that it then has no use for.
+    if (reason === null || owed === 'request' || socket.bytesRead === 0) return;
+    options.onRefused?.(reason, from);
   });
   const proxies = parseTrustedProxies(options.trustedProxies ?? []);
   const connections = watchConnections(server, {

@@ -65,7 +65,7 @@ export const REASON_FAMILIES: readonly ReasonFamily[] = [
   },
   {
     title: 'Front door',
-    text: 'What is not let in, wherever it was sent. The trail knows only the network. What is no HTTP at all is refused before the door (400, 408, 417, 431) and told nowhere.',
+    text: 'What is not let in, wherever it was sent. The trail knows only the network.',
     entries: entriesOf('request.refused', DOOR_REASONS),
   },
   {

@@ -1,4 +1,4 @@
-/** What the front door refuses before it looks at what is asked for, on every path; the client sees 400, 421, 431 or 501. */
+/** What the front door refuses before it looks at what is asked for, on every path; the client sees 400, 408, 421, 431 or 501. */
 import type { ClientAnswer, Explanation } from './explanation.ts';
 
 const PROXY = 'Once: a mistake. Often: look at what is between the client and the broker.';
@@ -6,6 +6,22 @@ const PROXY = 'Once: a mistake. Often: look at what is between the client and th
 const invalid = (status: number) => ({ status, error: 'invalid_request' }) as const;
 
 export const DOOR_REASONS = {
+  http_malformed: {
+    meaning: 'What came is no HTTP/1.1 request, or broke off in the middle of one.',
+    advice:
+      'A client that speaks https to this listener, or a scanner. Two lengths, or a length and chunks, are an attempt to make the broker and a proxy see different requests.',
+    client: invalid(400),
+  },
+  request_slow: {
+    meaning: 'The headers did not arrive within 5 seconds, or the whole request not within 10.',
+    advice: 'From many networks at once: somebody tries to hold all connections, and cannot.',
+    client: invalid(408),
+  },
+  headers_too_large: {
+    meaning: 'The headers had more than 16 KB together.',
+    advice: PROXY,
+    client: invalid(431),
+  },
   headers_too_many: {
     meaning: 'The request had more than a hundred headers.',
     advice: PROXY,

@@ -1,5 +1,4 @@
 /** `Prefer: wait`: a pending answer waits for the decision, and nothing that was true before the wait counts after it. */
-import { request } from 'node:http';
 import { sql } from 'kysely';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -206,23 +205,26 @@ describe('waits are bounded', () => {
       subject_token: await world.assertion('reporting-agent'),
       ...EXPORT,
       request_id: 'gone',
-    }).toString();
-    const { host, hostname, port } = new URL(world.issuer);
-    const send = () => {
-      const headers = { host, prefer: 'wait=30', 'content-type': 'application/x-www-form-urlencoded' };
-      const sent = request({ host: hostname, port, path: '/token', method: 'POST', headers });
-      sent.on('error', () => undefined);
-      sent.end(body);
-      return sent;
+    });
+    const leaving = new Set<AbortController>();
+    const send = (): void => {
+      const client = new AbortController();
+      leaving.add(client);
+      const sent = { method: 'POST', headers: { prefer: 'wait=30' }, body, signal: client.signal };
+      fetch(`${world.issuer}/token`, sent).then(
+        () => leaving.delete(client),
+        () => undefined,
+      );
     };
-    const leaving = [send(), send()];
+    send();
     await opened('gone');
-    await until(async () =>
-      (await waitFor({ request_id: 'gone' }, { seconds: 1 })).headers.has('preference-applied')
-        ? undefined
-        : true,
-    );
-    for (const sent of leaving) sent.destroy();
+    await until(async () => {
+      // One that came while this look itself was let wait was answered at once.
+      while (leaving.size < 2) send();
+      const look = await waitFor({ request_id: 'gone' }, { seconds: 1 });
+      return look.headers.has('preference-applied') ? undefined : true;
+    });
+    for (const client of leaving) client.abort();
     await until(async () =>
       (await waitFor({ request_id: 'gone' }, { seconds: 1 })).headers.has('preference-applied')
         ? true

@@ -80,6 +80,46 @@ describe('a server', () => {
   });
 });
 
+describe('what is no request', () => {
+  /** A server, and what it tells of whoever sends it that. */
+  const telling = async (handler: Parameters<typeof listen>[0]['handler']) => {
+    const told: string[] = [];
+    const onRefused = (reason: string): void => void told.push(reason);
+    const options = { host: '127.0.0.1', port: 0, setting: 'COUNTERSIGN_LISTEN', logger, onRefused };
+    return { told, server: await listen({ ...options, handler }) };
+  };
+
+  it('is never answered in the place of a request before it (T1)', async () => {
+    const { told, server } = await telling(() => undefined);
+    const waits = 'GET /held HTTP/1.1\r\nHost: x\r\n\r\n';
+    expect(await sendBytes(server.port, `${waits}garbage\r\n\r\n`)).toBe('');
+    expect(told).toEqual(['http_malformed']);
+    await server.close();
+  });
+
+  it('is told by whoever reads it where its body breaks off', async () => {
+    const { told, server } = await telling((request) => request.resume());
+    const head = 'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n';
+    expect(await sendBytes(server.port, `${head}no length\r\n`)).toMatch(/^HTTP\/1.1 400 /);
+    expect(told).toEqual([]);
+    await server.close();
+  });
+
+  it('is not a connection that was opened and never used', async () => {
+    const { told, server } = await telling((_request, response) => response.end());
+    expect(await sendBytes(server.port, '')).toMatch(/^(?:$|HTTP\/1.1 408 )/);
+    expect(told).toEqual([]);
+    await server.close();
+  });
+
+  it('is not one that expects what is not done here', async () => {
+    const { told, server } = await telling((_request, response) => response.end('answered'));
+    expect(await send(server.port, 'GET /', ['Host: x', 'Expect: a-miracle'])).toMatchObject({ status: 200 });
+    expect(told).toEqual([]);
+    await server.close();
+  });
+});
+
 describe('closing', () => {
   it('lets what is under way be answered, and ends kept connections at once (D19)', async () => {
     const { promise, release } = deferred();
