@@ -11,6 +11,7 @@ import { decryptStored, findTokenKeys } from '../../src/tokens/stored-keys.ts';
 import { withdrawKey } from '../../src/tokens/withdraw-key.ts';
 import { type Answer, startWorld, type TestWorld } from '../support/broker.ts';
 import { changeAgent } from '../support/change-registry.ts';
+import { until } from '../support/fact.ts';
 import { whileLocked } from '../support/locks.ts';
 import { checkPromises } from '../support/promises.ts';
 import { createProver } from '../support/prover.ts';
@@ -173,6 +174,8 @@ describe('a token that is not good', () => {
     expect(inShort(await ask(token))).toEqual(INACTIVE);
     await changeAgent(world, 'support-agent', { enabled: true });
     expect(await activity(token)).toBe(true);
+    // Exchanges are refused until the broker has heard of it.
+    await until(() => issue());
   });
 });
 
