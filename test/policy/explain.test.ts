@@ -6,16 +6,9 @@ describe('policy explain', () => {
   const explain = async (...args: string[]) => {
     const at = await folder({ 'registry.yaml': REGISTRY, 'bundle.tar.gz': shippedBundle() });
     const files = ['--registry', at('registry.yaml'), '--policy', at('bundle.tar.gz')];
-    const asked = [
-      'explain',
-      '--agent',
-      'support-agent',
-      '--audience',
-      'api://knowledge.prod',
-      ...files,
-      ...args,
-    ];
-    return run(asked);
+    const usual = { '--agent': 'support-agent', '--audience': 'api://knowledge.prod' };
+    const left = Object.entries(usual).filter(([option]) => !args.includes(option));
+    return run(['explain', ...left.flat(), ...files, ...args]);
   };
 
   it('says what is decided, by which rule, for how long and who may approve', async () => {
