@@ -13,6 +13,7 @@ import { probe } from './commands/probe.ts';
 import { revoke } from './commands/revoke.ts';
 import { serve } from './commands/serve.ts';
 import type { Environment } from './config.ts';
+import { escaped } from './escaped.ts';
 
 const COMMANDS: readonly Command[] = [serve, migrate, apply, policy, keys, revoke, block, probe, doctor];
 
@@ -55,12 +56,7 @@ const readEnvironment = (envFile: string | undefined): Environment => {
 };
 
 /** What others named is text on a terminal: no sequence of it moves the cursor or turns a line round. In JSON it is the same. */
-const inert = (text: string): string =>
-  text.replace(/(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
-    character
-      .split('')
-      .reduce((escaped, unit) => `${escaped}\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`, ''),
-  );
+const inert = (text: string): string => text.replace(/(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escaped);
 const write = (text: string): void => void process.stdout.write(inert(text));
 const writeError = (text: string): void => void process.stderr.write(inert(text));
 

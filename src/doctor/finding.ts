@@ -1,4 +1,5 @@
 /** What the doctor says: one sentence for each thing looked at, and for what is wrong what to do. */
+import { escaped } from '../escaped.ts';
 
 /** `note`: worth knowing, nothing to do. `warning`: works, but not for long or not for all. `problem`: does not work. */
 export type Status = 'ok' | 'note' | 'warning' | 'problem';
@@ -20,10 +21,7 @@ const VALUE_MAX_LENGTH = 120;
 export const shown = (value: unknown): string => {
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? 'nothing');
   const bounded = text.length > VALUE_MAX_LENGTH ? `${text.slice(0, VALUE_MAX_LENGTH)}...` : text;
-  return bounded.replace(
-    /[^\x20-\x7e]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  return bounded.replace(/[^\x20-\x7e]/g, escaped);
 };
 
 const isLoopback = (host: string): boolean => host === 'localhost' || host === '[::1]' || /^127\./.test(host);
